@@ -1,0 +1,23 @@
+/* Whole files in and out, with messages that say what was wrong. */
+#ifndef OD_MODEL_FILE_H
+#define OD_MODEL_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/status.h"
+
+/* Reads a regular file of at most limit bytes. *bytes is malloc'd with one NUL behind the size bytes; the caller frees.
+ * Missing file, a folder, a device or too many bytes: OD_BAD_INPUT; a failing read: OD_IO. */
+enum od_status od_file_read(char **bytes, size_t *size, const char *path, size_t limit, od_error *e);
+
+/* Writes through path.tmp-<pid> and rename: either the whole new file stands there afterwards or the old state. */
+enum od_status od_file_write(const char *path, const void *bytes, size_t size, od_error *e);
+
+/* Size and XXH64 of a regular file, read in pieces. */
+enum od_status od_file_digest(uint64_t *size, uint64_t *xxh64, const char *path, od_error *e);
+
+/* out = path, or dir(base_file)/path where path is relative; normalises nothing. OD_BAD_INPUT where it does not fit. */
+enum od_status od_path_beside(char *out, size_t out_size, const char *base_file, const char *path, od_error *e);
+
+#endif

@@ -1,0 +1,40 @@
+/* Planted faults: each a line or two at its real place in a room, chosen at run time by OD_FAULT=name, present only in
+ * builds with -DOD_FAULTS=ON. Every room may include this header; in other builds it is empty.
+ *
+ * Host code asks OD_FAULT_ON(tag); kernels ask OD_KERNEL_FAULT(tag), which reads the launch context. */
+#ifndef OD_FAULTS_FAULT_H
+#define OD_FAULTS_FAULT_H
+
+/* X(tag, "name", "what is wrong") */
+#define OD_FAULT_LIST(X)                                                                                      \
+    X(TAIL, "kernel-tail", "the SwiGLU kernel leaves out the last element of its last block")                 \
+    X(CAUSAL, "causal-mask", "time-wise attention sees one patch of the future")                              \
+    X(CACHE_POS, "cache-position", "decode writes keys and values one place too early")                       \
+    X(SCALER, "scaler-bessel", "the causal scaler divides by the weight instead of the weight less one")      \
+    X(EDGE, "graph-missing-edge", "the side stream of the captured graph does not wait for the unembedding")  \
+    X(FROZEN, "graph-frozen-argument", "the captured graph keeps the position of the call that captured it")
+
+enum od_fault {
+    OD_FAULT_NONE,
+#define OD_FAULT_TAG(tag, name, about) OD_FAULT_##tag,
+    OD_FAULT_LIST(OD_FAULT_TAG)
+#undef OD_FAULT_TAG
+    OD_FAULT_COUNT
+};
+
+#ifdef OD_FAULTS
+#ifdef __cplusplus
+extern "C" {
+#endif
+/* The fault that OD_FAULT names, read once; an unknown name ends the program with exit 2 and the list. */
+enum od_fault od_fault_active(void);
+const char *od_fault_name(enum od_fault fault);
+#ifdef __cplusplus
+}
+#endif
+#define OD_FAULT_ON(tag) (od_fault_active() == OD_FAULT_##tag)
+#else
+#define OD_FAULT_ON(tag) 0
+#endif
+
+#endif
