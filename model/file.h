@@ -11,8 +11,17 @@
  * Missing file, a folder, a device or too many bytes: OD_BAD_INPUT; a failing read: OD_IO. */
 enum od_status od_file_read(char **bytes, size_t *size, const char *path, size_t limit, od_error *e);
 
-/* Writes through path.tmp-<pid> and rename: either the whole new file stands there afterwards or the old state. */
+/* Writes through path.tmp-<pid> and rename: either the whole new file stands there afterwards or the old state.
+ * A missing folder, or something at path that is no regular file: OD_BAD_INPUT; all else that fails: OD_IO. */
 enum od_status od_file_write(const char *path, const void *bytes, size_t size, od_error *e);
+
+/* The same for n pieces one after the other. */
+typedef struct od_piece {
+    const void *bytes;
+    size_t size;
+} od_piece;
+
+enum od_status od_file_write_pieces(const char *path, const od_piece *pieces, size_t n, od_error *e);
 
 /* Size and XXH64 of a regular file, read in pieces. */
 enum od_status od_file_digest(uint64_t *size, uint64_t *xxh64, const char *path, od_error *e);

@@ -1,8 +1,8 @@
 #include "model/rng.h"
 
-#include <Random123/philox.h>
 #include <assert.h>
 #include <math.h>
+#include <Random123/philox.h>
 #include <string.h>
 #include <xxhash.h>
 
