@@ -1,0 +1,177 @@
+/* Prefill and decode: checks, padding, the call block, and the choice between plain launches and a captured graph. */
+#include <math.h>
+#include <string.h>
+
+#include "faults/fault.h"
+#include "gpu/engine.h"
+
+static od_captured *find_graph(od_engine *en, const od_shape *shape) {
+    for (size_t i = 0; i < en->n_graph; i++)
+        if (memcmp(&en->graphs[i].shape, shape, sizeof *shape) == 0) return &en->graphs[i];
+    return NULL;
+}
+
+/* A failed recording still has to be ended, or the device would stay in capture. */
+static enum od_status capture(od_engine *en, const od_shape *shape, size_t position, od_error *e) {
+    od_graph *graph = NULL;
+    enum od_status status = en->ops->capture_begin(en->dev, e);
+    if (status) return status;
+    status = od_forward(en, shape, position, e);
+    enum od_status ended = en->ops->capture_end(en->dev, &graph, status ? NULL : e);
+    if (status || ended) {
+        if (graph) en->ops->graph_free(en->dev, graph);
+        return status ? status : ended;
+    }
+    en->graphs[en->n_graph++] = (od_captured){.shape = *shape, .graph = graph};
+    en->captures++;
+    return OD_OK;
+}
+
+static enum od_status run(od_engine *en, const od_shape *shape, size_t position, od_error *e) {
+    enum od_status status;
+    if (en->options.graph) {
+        od_captured *g = find_graph(en, shape);
+        if (!g && en->n_graph < en->options.captures) {
+            status = capture(en, shape, position, e);
+            if (status) return status;
+            g = &en->graphs[en->n_graph - 1];
+        }
+        if (g) {
+            en->replays++;
+            return en->ops->replay(en->dev, g->graph, e);
+        }
+        en->fallbacks++;
+    }
+    return od_forward(en, shape, position, e);
+}
+
+/* Fills the call block. n_patch patches end at step `end`. */
+static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t new_count, bool own) {
+    const od_engine *en = s->engine;
+    const od_config *c = &en->model->config;
+    const size_t first = end - n_patch * c->patch, position = first / c->patch;
+    void *const *k = s->kept;
+    od_call call = {.value = k[OD_KEPT_VALUE],
+                    .mask = k[OD_KEPT_MASK],
+                    .id = k[OD_KEPT_ID],
+                    .loc = k[OD_KEPT_SCALER_LOC],
+                    .scale = k[OD_KEPT_SCALER_SCALE],
+                    .state = k[OD_KEPT_STATE],
+                    .key = k[OD_KEPT_KEY],
+                    .cached = k[OD_KEPT_CACHED],
+                    .mean = k[OD_KEPT_MEAN],
+                    .out_df = k[OD_KEPT_DF],
+                    .out_loc = k[OD_KEPT_LOC],
+                    .out_scale = k[OD_KEPT_SCALE],
+                    .out_probs = k[OD_KEPT_PROBS],
+                    .hidden = k[OD_KEPT_HIDDEN],
+                    .layer_stride = s->rows * s->patch_limit * c->d_model,
+                    .step_stride = (uint32_t)s->step_limit,
+                    .patch_stride = (uint32_t)s->patch_limit,
+                    .first_step = (uint32_t)first,
+                    .new_step = (uint32_t)(end - new_count),
+                    .scale_from = (uint32_t)first,
+                    .prefix = (uint32_t)s->prefix,
+                    .position = (uint32_t)position,
+                    .center = (uint32_t)od_rope_center(c->xpos, position + n_patch - 1),
+                    .own = own};
+    if (en->recomputes) {
+        call.key = en->scratch[OD_SCRATCH_LAYER_K];
+        call.cached = en->scratch[OD_SCRATCH_LAYER_V];
+        call.layer_stride = 0;
+    }
+    return call;
+}
+
+/* One call: n_patch patches that end at step `end`, the last new_count steps of it staged (or its own mean). */
+static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t new_count, bool own, od_error *e) {
+    od_engine *en = s->engine;
+    const od_config *c = &en->model->config;
+    const od_call call = make_call(s, n_patch, end, new_count, own);
+    od_shape shape;
+    memset(&shape, 0, sizeof shape); /* it is compared with memcmp */
+    shape.batch = s->batch;
+    shape.variates = s->variates;
+    shape.n_patch = n_patch;
+    shape.new_count = new_count;
+    s->broken = true;
+    enum od_status status = en->ops->upload(en->dev, en->call, &call, sizeof call, e);
+    const size_t count = s->rows * new_count;
+    if (!status && !own) {
+        status = en->ops->upload(en->dev, en->scratch[OD_SCRATCH_IN_VALUE], s->in_value, count * sizeof(float), e);
+        if (!status) status = en->ops->upload(en->dev, en->scratch[OD_SCRATCH_IN_MASK], s->in_mask, count, e);
+        if (!status)
+            status = en->ops->upload(en->dev, en->scratch[OD_SCRATCH_IN_ID], s->in_id,
+                                     count / c->patch * sizeof(int32_t), e);
+    }
+    if (!status) status = run(en, &shape, call.position, e);
+    if (!status) status = en->ops->sync(en->dev, e);
+    if (status) return status;
+    s->broken = false;
+    s->n_step = end;
+    s->call_patch = n_patch;
+    return OD_OK;
+}
+
+/* Stages a window, left-padded by `pad` steps (zeros, mask 0, the first step's id), and checks it. */
+static enum od_status stage(od_session *s, const od_window *w, size_t pad, od_error *e) {
+    const size_t patch = s->engine->model->config.patch, n = pad + w->n_step;
+    for (size_t r = 0; r < s->rows; r++) {
+        const float *value = w->value + r * w->stride;
+        const uint8_t *mask = w->mask + r * w->stride;
+        const int32_t *id = w->id + r * w->stride;
+        for (size_t i = 0; i < n; i++) {
+            const bool padded = i < pad;
+            const float x = padded ? 0 : value[i - pad];
+            const int32_t now = padded ? id[0] : id[i - pad];
+            if (!padded && mask[i - pad] && !isfinite(x))
+                return od_fail(e, OD_BAD_INPUT,
+                               "series row %zu step %zu is not finite where the mask is 1: missing values are "
+                               "mask 0, value 0",
+                               r, i - pad);
+            s->in_value[r * n + i] = x;
+            s->in_mask[r * n + i] = padded ? 0 : mask[i - pad] != 0;
+            if (i % patch == 0) s->in_id[(r * n + i) / patch] = now;
+            if (s->in_id[(r * n + i) / patch] != now)
+                return od_fail(e, OD_BAD_INPUT,
+                               "series row %zu: ids %d and %d in one patch (steps %zu to %zu): all ids "
+                               "of a patch must be equal",
+                               r, (int)s->in_id[(r * n + i) / patch], (int)now, i / patch * patch,
+                               i / patch * patch + patch - 1);
+        }
+    }
+    return OD_OK;
+}
+
+enum od_status od_session_prefill(od_session *s, const od_window *w, od_error *e) {
+    const size_t patch = s->engine->model->config.patch;
+    if (s->broken) return od_fail(e, OD_BAD_INPUT, "the session's last call failed: reset it first");
+    if (s->n_step) return od_fail(e, OD_BAD_INPUT, "prefill after prefill: reset the session first");
+    if (w->n_step < 1) return od_fail(e, OD_BAD_INPUT, "the context has no steps: at least 1 is needed");
+    if (w->n_step > s->step_limit)
+        return od_fail(e, OD_BAD_INPUT, "a context of %zu steps exceeds the session's limit of %zu", w->n_step,
+                       s->step_limit);
+    const size_t pad = (patch - w->n_step % patch) % patch, n = pad + w->n_step;
+    enum od_status status = stage(s, w, pad, e);
+    if (status) return status;
+    s->prefix = n;
+    /* prefix decides the scaler's global statistics: the call anew */
+    return do_call(s, n / patch, n, n, false, e);
+}
+
+enum od_status od_session_decode(od_session *s, const od_window *next, od_error *e) {
+    od_engine *en = s->engine;
+    const size_t patch = en->model->config.patch, end = s->n_step + patch;
+    if (s->broken) return od_fail(e, OD_BAD_INPUT, "the session's last call failed: reset it first");
+    if (!s->n_step) return od_fail(e, OD_BAD_INPUT, "decode before prefill");
+    if (next && next->n_step != patch)
+        return od_fail(e, OD_BAD_INPUT, "decode takes one patch of %zu steps, not %zu", patch, next->n_step);
+    if (end > s->step_limit)
+        return od_fail(e, OD_BAD_INPUT, "decoding to step %zu exceeds the session's limit of %zu", end, s->step_limit);
+    enum od_status status = next ? stage(s, next, 0, e) : OD_OK;
+    if (status) return status;
+    if (en->recomputes) return do_call(s, end / patch, end, patch, !next, e);
+    status = do_call(s, 1, end, patch, !next, e);
+    if (!status) en->cache_hits++;
+    return status;
+}

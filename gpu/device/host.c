@@ -1,0 +1,252 @@
+/* The twin's device: the CPU in the place of a GPU. Memory has guard bands and comes poisoned, a capture records nodes
+ * with their edges and frozen arguments, a replay runs them in a seeded topological order. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "faults/fault.h"
+#include "gpu/device/device.h"
+#include "gpu/device/host_gemm.h"
+#include "gpu/device/host_graph.h"
+#include "gpu/device/host_run.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define OD_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define OD_ASAN 1
+#endif
+#endif
+#ifdef OD_ASAN
+#include <sanitizer/asan_interface.h>
+#define BAND_CLOSE(p, n) __asan_poison_memory_region(p, n)
+#define BAND_OPEN(p, n)  __asan_unpoison_memory_region(p, n)
+#else
+#define BAND_CLOSE(p, n) ((void)0)
+#define BAND_OPEN(p, n)  ((void)0)
+#endif
+
+typedef struct buffer {
+    struct buffer *next, **link;
+    size_t bytes;
+    char what[48];
+    char *raw; /* guard, bytes, guard */
+} buffer;
+
+struct od_device {
+    buffer *buffers;
+    od_heap *heap;
+    od_device_stats stats;
+    uint64_t order;
+    od_graph *recording;
+    uint64_t graphs;
+    od_error broken; /* first error since the last sync */
+};
+
+static enum od_status probe(od_error *e) {
+    return OD_OK;
+}
+
+static enum od_status device_open(od_device **out, const od_options *options, od_heap *heap, od_error *e) {
+    od_device *dev = od_heap_alloc(heap, 1, sizeof *dev, "twin device", e);
+    if (!dev) return OD_NO_MEMORY;
+    dev->heap = heap;
+    dev->order = options->order;
+    dev->stats.math_mode = "float32";
+    dev->stats.name = "twin (kernels on the CPU)";
+    *out = dev;
+    return OD_OK;
+}
+
+static void device_close(od_device *dev) {
+    if (!dev) return;
+    assert(!dev->buffers);
+    od_heap_free(dev->heap, dev);
+}
+
+static int band_is_whole(const char *band) {
+    BAND_OPEN(band, OD_GUARD);
+    int whole = 1;
+    for (size_t i = 0; i < OD_GUARD; i++) whole &= (unsigned char)band[i] == OD_GUARD_BYTE;
+    BAND_CLOSE(band, OD_GUARD);
+    return whole;
+}
+
+static enum od_status check_bands(const buffer *b, od_error *e) {
+    if (!band_is_whole(b->raw)) return od_fail(e, OD_DEVICE_FAULT, "twin: something wrote before buffer %s", b->what);
+    if (!band_is_whole(b->raw + OD_GUARD + b->bytes))
+        return od_fail(e, OD_DEVICE_FAULT, "twin: something wrote past the end of buffer %s (%zu bytes)", b->what,
+                       b->bytes);
+    return OD_OK;
+}
+
+static enum od_status device_alloc(od_device *dev, void **out, size_t bytes, const char *what, od_error *e) {
+    size_t whole = 0;
+    buffer *b = od_heap_alloc(dev->heap, 1, sizeof *b, what, e);
+    if (!b) return OD_NO_MEMORY;
+    if (od_size_add(&whole, bytes, 3 * OD_GUARD)) b->raw = aligned_alloc(OD_GUARD, whole / OD_GUARD * OD_GUARD);
+    if (!b->raw) {
+        od_heap_free(dev->heap, b);
+        return od_fail(e, OD_NO_MEMORY, "twin: %s: cannot allocate %zu bytes (%zu live)", what, bytes, dev->stats.live);
+    }
+    snprintf(b->what, sizeof b->what, "%s", what);
+    b->bytes = bytes;
+    memset(b->raw, OD_GUARD_BYTE, OD_GUARD);
+    memset(b->raw + OD_GUARD, OD_POISON_BYTE, bytes);
+    memset(b->raw + OD_GUARD + bytes, OD_GUARD_BYTE, OD_GUARD);
+    BAND_CLOSE(b->raw, OD_GUARD);
+    BAND_CLOSE(b->raw + OD_GUARD + bytes, OD_GUARD);
+    b->next = dev->buffers;
+    b->link = &dev->buffers;
+    if (b->next) b->next->link = &b->next;
+    dev->buffers = b;
+    dev->stats.live += bytes;
+    if (dev->stats.live > dev->stats.peak) dev->stats.peak = dev->stats.live;
+    *out = b->raw + OD_GUARD;
+    return OD_OK;
+}
+
+static enum od_status device_free(od_device *dev, void *data, od_error *e) {
+    if (!data) return OD_OK;
+    buffer *b = dev->buffers;
+    while (b && b->raw + OD_GUARD != (char *)data) b = b->next;
+    assert(b);
+    enum od_status status = check_bands(b, e);
+    BAND_OPEN(b->raw, b->bytes + 2 * OD_GUARD);
+    *b->link = b->next;
+    if (b->next) b->next->link = b->link;
+    dev->stats.live -= b->bytes;
+    free(b->raw);
+    od_heap_free(dev->heap, b);
+    return status;
+}
+
+static enum od_status upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
+    assert(!dev->recording);
+    if (bytes) memcpy(to, from, bytes);
+    return OD_OK;
+}
+
+static enum od_status download(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
+    assert(!dev->recording);
+    if (bytes) memcpy(to, from, bytes);
+    return OD_OK;
+}
+
+static enum od_status fill(od_device *dev, void *to, int byte, size_t bytes, od_error *e) {
+    assert(!dev->recording);
+    if (bytes) memset(to, byte, bytes);
+    return OD_OK;
+}
+
+/* Each launch draws its own order from the seed and its number, so that a rerun of the same work meets another. */
+static void run_node(od_device *dev, const od_node *node) {
+    const uint64_t n = ++dev->stats.launches;
+    if (node->is_product) {
+        const od_product *p = &node->as.product;
+        od_host_gemm(p->y, p->x, p->w, p->m, p->n, p->k);
+        return;
+    }
+    uint64_t mixed = (dev->order ^ n) * 0x9e3779b97f4a7c15u;
+    mixed ^= mixed >> 32;
+    od_host_order order = {.kind = dev->order ? (int)(mixed % 3) : 0, .seed = mixed};
+#ifdef OD_FAULTS
+    const int fault = (int)od_fault_active();
+#else
+    const int fault = 0;
+#endif
+    if (od_host_run(node->kernel, node->grid, node->as.args, fault, order) && dev->broken.status == OD_OK)
+        od_fail(&dev->broken, OD_DEVICE_FAULT, "twin: kernel %s used more shared memory than it was given (%u bytes)",
+                od_kernel_name(node->kernel), node->grid.shared);
+}
+
+static enum od_status submit(od_device *dev, unsigned stream, const od_node *node, od_error *e) {
+    if (dev->recording) return od_host_graph_add(dev->recording, stream, node, e);
+    run_node(dev, node);
+    return OD_OK;
+}
+
+static enum od_status launch(od_device *dev, unsigned stream, enum od_kernel kernel, od_grid grid, const void *args,
+                             size_t args_size, od_error *e) {
+    od_node node = {.kernel = kernel, .grid = grid};
+    assert(args_size <= sizeof node.as.args && stream < OD_STREAMS);
+    assert(grid.threads >= 1 && grid.threads <= OD_HOST_THREADS && grid.shared <= OD_HOST_SHARED);
+    memcpy(node.as.args, args, args_size);
+    return submit(dev, stream, &node, e);
+}
+
+static enum od_status gemm(od_device *dev, unsigned stream, float *y, const float *x, const float *w, size_t m,
+                           size_t n, size_t k, od_error *e) {
+    od_node node = {.is_product = true};
+    node.as.product = (od_product){.y = y, .x = x, .w = w, .m = m, .n = n, .k = k};
+    return submit(dev, stream, &node, e);
+}
+
+static enum od_status fork_stream(od_device *dev, unsigned waiter, unsigned on, od_error *e) {
+    if (dev->recording) od_host_graph_fork(dev->recording, waiter, on);
+    return OD_OK;
+}
+
+static enum od_status capture_begin(od_device *dev, od_error *e) {
+    assert(!dev->recording);
+    return od_host_graph_create(&dev->recording, dev->heap, e);
+}
+
+static enum od_status capture_end(od_device *dev, od_graph **out, od_error *e) {
+    od_graph *graph = dev->recording;
+    dev->recording = NULL;
+    uint64_t seed = dev->order ? dev->order + 0x9e3779b97f4a7c15u * ++dev->graphs : 0;
+    enum od_status status = od_host_graph_finish(graph, seed, e);
+    if (status) {
+        od_host_graph_destroy(graph);
+        graph = NULL;
+    }
+    *out = graph;
+    return status;
+}
+
+static enum od_status replay(od_device *dev, od_graph *graph, od_error *e) {
+    for (size_t i = 0; i < od_host_graph_size(graph); i++) run_node(dev, od_host_graph_node(graph, i));
+    return OD_OK;
+}
+
+static void graph_free(od_device *dev, od_graph *graph) {
+    od_host_graph_destroy(graph);
+}
+
+static enum od_status sync_all(od_device *dev, od_error *e) {
+    if (dev->broken.status != OD_OK) return od_fail(e, dev->broken.status, "%s", dev->broken.text);
+    for (const buffer *b = dev->buffers; b; b = b->next) {
+        enum od_status status = check_bands(b, e);
+        if (status) return status;
+    }
+    return OD_OK;
+}
+
+static void stats(od_device *dev, od_device_stats *out) {
+    *out = dev->stats;
+}
+
+const od_device_ops *od_device_host(void) {
+    static const od_device_ops ops = {.name = "twin",
+                                      .emulated = true,
+                                      .probe = probe,
+                                      .open = device_open,
+                                      .close = device_close,
+                                      .alloc = device_alloc,
+                                      .free = device_free,
+                                      .upload = upload,
+                                      .download = download,
+                                      .fill = fill,
+                                      .launch = launch,
+                                      .gemm = gemm,
+                                      .fork = fork_stream,
+                                      .capture_begin = capture_begin,
+                                      .capture_end = capture_end,
+                                      .replay = replay,
+                                      .graph_free = graph_free,
+                                      .sync = sync_all,
+                                      .stats = stats};
+    return &ops;
+}

@@ -1,0 +1,117 @@
+#include "gpu/device/host_graph.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* A stream's clock: the last node of every stream that its next node has to wait for, directly or through others (each
+ * later node of a stream waits for its earlier ones, so the last one is enough). */
+typedef struct stream_clock {
+    size_t last[OD_STREAMS]; /* node + 1 by the stream it was given to; 0 = none */
+} stream_clock;
+
+typedef struct entry {
+    od_node node;
+    unsigned stream;
+    stream_clock waits;
+} entry;
+
+struct od_graph {
+    od_heap *heap;
+    entry *entries;
+    size_t n, room;
+    stream_clock streams[OD_STREAMS];
+    size_t *order;
+};
+
+enum od_status od_host_graph_create(od_graph **out, od_heap *heap, od_error *e) {
+    od_graph *g = od_heap_alloc(heap, 1, sizeof *g, "recorded graph", e);
+    if (!g) return OD_NO_MEMORY;
+    g->heap = heap;
+    *out = g;
+    return OD_OK;
+}
+
+void od_host_graph_destroy(od_graph *g) {
+    if (!g) return;
+    od_heap_free(g->heap, g->entries);
+    od_heap_free(g->heap, g->order);
+    od_heap_free(g->heap, g);
+}
+
+enum od_status od_host_graph_add(od_graph *g, unsigned stream, const od_node *node, od_error *e) {
+    if (g->n == g->room) {
+        size_t room = g->room ? 2 * g->room : 64;
+        entry *more = od_heap_alloc(g->heap, room, sizeof *more, "recorded graph", e);
+        if (!more) return OD_NO_MEMORY;
+        if (g->n) memcpy(more, g->entries, g->n * sizeof *more);
+        od_heap_free(g->heap, g->entries);
+        g->entries = more;
+        g->room = room;
+    }
+    g->entries[g->n] = (entry){.node = *node, .stream = stream, .waits = g->streams[stream]};
+    g->streams[stream].last[stream] = ++g->n;
+    return OD_OK;
+}
+
+void od_host_graph_fork(od_graph *g, unsigned waiter, unsigned on) {
+    stream_clock *w = &g->streams[waiter];
+    for (unsigned s = 0; s < OD_STREAMS; s++)
+        if (g->streams[on].last[s] > w->last[s]) w->last[s] = g->streams[on].last[s];
+}
+
+static uint64_t next_draw(uint64_t *seed) {
+    uint64_t z = *seed += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static int is_ready(const od_graph *g, size_t i, const unsigned char *done) {
+    for (unsigned s = 0; s < OD_STREAMS; s++)
+        if (g->entries[i].waits.last[s] && !done[g->entries[i].waits.last[s] - 1]) return 0;
+    return 1;
+}
+
+/* Nodes of one stream are a chain; every stream has at most one next node, so at most
+ * OD_STREAMS nodes are ready at a time. */
+static void draw_order(od_graph *g, uint64_t seed, unsigned char *done, size_t *next) {
+    for (unsigned s = 0; s < OD_STREAMS; s++)
+        for (next[s] = 0; next[s] < g->n && g->entries[next[s]].stream != s;) next[s]++;
+    for (size_t k = 0; k < g->n; k++) {
+        unsigned ready[OD_STREAMS], n_ready = 0;
+        for (unsigned s = 0; s < OD_STREAMS; s++)
+            if (next[s] < g->n && is_ready(g, next[s], done)) ready[n_ready++] = s;
+        assert(n_ready > 0);
+        unsigned s = ready[seed ? next_draw(&seed) % n_ready : 0];
+        if (!n_ready) return;
+        size_t i = next[s];
+        g->order[k] = i;
+        done[i] = 1;
+        for (next[s]++; next[s] < g->n && g->entries[next[s]].stream != s;) next[s]++;
+    }
+}
+
+enum od_status od_host_graph_finish(od_graph *g, uint64_t seed, od_error *e) {
+    for (unsigned s = 1; s < OD_STREAMS; s++)
+        if (g->streams[s].last[s] > g->streams[0].last[s])
+            return od_fail(e, OD_DEVICE_FAULT, "twin: stream %u was not joined into stream 0 before the capture ended",
+                           s);
+    g->order = od_heap_alloc(g->heap, g->n, sizeof *g->order, "order of replay", e);
+    unsigned char *done = od_heap_alloc(g->heap, g->n, 1, "order of replay", e);
+    if (g->order && done) {
+        size_t next[OD_STREAMS];
+        draw_order(g, seed, done, next);
+        if (!seed)
+            for (size_t i = 0; i < g->n; i++) g->order[i] = i;
+    }
+    od_heap_free(g->heap, done);
+    return g->order && done ? OD_OK : OD_NO_MEMORY;
+}
+
+size_t od_host_graph_size(const od_graph *g) {
+    return g->n;
+}
+
+const od_node *od_host_graph_node(const od_graph *g, size_t i) {
+    return &g->entries[g->order[i]].node;
+}

@@ -1,0 +1,222 @@
+/* The engine's life, its sessions' lives, and the two faces of it: gpu and twin. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gpu/engine.h"
+#include "model/case.h"
+
+static enum od_status upload_weights(od_engine *en, od_error *e) {
+    const size_t bytes = en->model->n_data * sizeof(float);
+    enum od_status status = en->ops->alloc(en->dev, (void **)&en->weights, bytes, "weights", e);
+    if (!status) status = en->ops->upload(en->dev, en->weights, en->model->data, bytes, e);
+    if (!status) status = en->ops->alloc(en->dev, (void **)&en->call, sizeof(od_call), "call block", e);
+    if (!status) status = en->ops->alloc(en->dev, (void **)&en->replaced, sizeof(uint32_t), "counter", e);
+    if (!status) status = en->ops->fill(en->dev, en->replaced, 0, sizeof(uint32_t), e);
+    if (!status) status = en->ops->sync(en->dev, e);
+    return status;
+}
+
+static void engine_destroy(od_engine *en) {
+    if (!en) return;
+    while (en->sessions) {
+        od_session *s = en->sessions;
+        od_session_release(s, NULL);
+        od_session_outputs_release(s);
+        en->sessions = s->next;
+        od_heap_free(&en->heap, s->in_value);
+        od_heap_free(&en->heap, s->in_mask);
+        od_heap_free(&en->heap, s->in_id);
+        od_heap_free(&en->heap, s);
+    }
+    if (en->dev) od_engine_release(en, NULL);
+    en->ops->close(en->dev);
+    od_heap_free(&en->heap, en->graphs);
+    free(en);
+}
+
+static enum od_status engine_create(od_engine **out, const od_device_ops *ops, const od_model *model,
+                                    const od_options *options, od_error *e) {
+    od_engine *en = calloc(1, sizeof *en);
+    if (!en) return od_fail(e, OD_NO_MEMORY, "cannot allocate an engine");
+    en->ops = ops;
+    en->model = model;
+    en->options = *options;
+    en->recomputes = options->cache == OD_CACHE_OFF || od_config_time_layers(&model->config) == 0;
+    en->graphs = od_heap_alloc(&en->heap, options->captures, sizeof *en->graphs, "graphs", e);
+    enum od_status status = en->graphs ? ops->open(&en->dev, &en->options, &en->heap, e) : OD_NO_MEMORY;
+    if (!status) status = upload_weights(en, e);
+    if (status) {
+        engine_destroy(en);
+        return status;
+    }
+    *out = en;
+    return OD_OK;
+}
+
+static void session_close(od_session *s) {
+    if (!s) return;
+    od_heap *heap = &s->engine->heap;
+    od_session_release(s, NULL);
+    od_session_outputs_release(s);
+    *s->link = s->next;
+    if (s->next) s->next->link = s->link;
+    od_heap_free(heap, s->in_value);
+    od_heap_free(heap, s->in_mask);
+    od_heap_free(heap, s->in_id);
+    od_heap_free(heap, s);
+}
+
+static enum od_status session_fill(od_session *s, od_error *e) {
+    od_engine *en = s->engine;
+    const size_t steps = s->rows * s->step_limit;
+    enum od_status status = od_engine_reserve(en, s->rows * s->patch_limit, s->patch_limit, e);
+    if (!status) status = od_session_reserve(s, e);
+    if (!status) status = od_session_outputs_reserve(s, e);
+    if (status) return status;
+    s->in_value = od_heap_alloc(&en->heap, steps, sizeof *s->in_value, "staging", e);
+    s->in_mask = od_heap_alloc(&en->heap, steps, sizeof *s->in_mask, "staging", e);
+    s->in_id = od_heap_alloc(&en->heap, steps / en->model->config.patch, sizeof *s->in_id, "staging", e);
+    return s->in_value && s->in_mask && s->in_id ? OD_OK : OD_NO_MEMORY;
+}
+
+static enum od_status session_open(od_session **out, od_engine *en, size_t batch, size_t variates, size_t limit,
+                                   od_error *e) {
+    const size_t patch = en->model->config.patch;
+    size_t rows = 0, steps = 0;
+    if (batch < 1 || variates < 1 || limit < 1)
+        return od_fail(e, OD_BAD_INPUT, "a session of %zu x %zu series and %zu steps: each must be at least 1", batch,
+                       variates, limit);
+    if (!od_size_mul(&rows, batch, variates) || !od_size_mul(&steps, rows, limit) || steps > (size_t)1 << 30)
+        return od_fail(e, OD_BAD_INPUT, "a session of %zu x %zu series and %zu steps is too large: at most 2^30 values",
+                       batch, variates, limit);
+    od_session *s = od_heap_alloc(&en->heap, 1, sizeof *s, "session", e);
+    if (!s) return OD_NO_MEMORY;
+    *s = (od_session){
+        .engine = en, .batch = batch, .variates = variates, .rows = rows, .patch_limit = (limit + patch - 1) / patch};
+    s->step_limit = s->patch_limit * patch;
+    s->next = en->sessions;
+    s->link = &en->sessions;
+    if (s->next) s->next->link = &s->next;
+    en->sessions = s;
+    enum od_status status = session_fill(s, e);
+    if (status) {
+        session_close(s);
+        return status;
+    }
+    *out = s;
+    return OD_OK;
+}
+
+/* On the twin the cache is poisoned too, so that a key left over from before the reset is a NaN and not a near miss. */
+static enum od_status session_reset(od_session *s, od_error *e) {
+    od_engine *en = s->engine;
+    s->n_step = s->prefix = s->call_patch = 0;
+    s->broken = false;
+    if (!en->ops->emulated || en->recomputes) return OD_OK;
+    const size_t bytes = od_config_time_layers(&en->model->config) * s->rows * s->patch_limit *
+                         en->model->config.d_model * sizeof(float);
+    enum od_status status = en->ops->fill(en->dev, s->kept[OD_KEPT_KEY], OD_POISON_BYTE, bytes, e);
+    if (!status) status = en->ops->fill(en->dev, s->kept[OD_KEPT_CACHED], OD_POISON_BYTE, bytes, e);
+    return status;
+}
+
+static void engine_stats(od_engine *en, od_stats *out) {
+    od_device_stats dev;
+    uint32_t replaced = 0;
+    en->ops->stats(en->dev, &dev);
+    if (en->ops->download(en->dev, &replaced, en->replaced, sizeof replaced, NULL)) replaced = 0;
+    *out = (od_stats){.host_live = en->heap.live,
+                      .host_peak = en->heap.peak,
+                      .device_live = dev.live,
+                      .device_peak = dev.peak,
+                      .launches = dev.launches,
+                      .captures = en->captures,
+                      .replays = en->replays,
+                      .cache_hits = en->cache_hits,
+                      .fallbacks = en->fallbacks,
+                      .replaced = replaced,
+                      .math_mode = dev.math_mode,
+                      .device = dev.name};
+}
+
+static enum od_status engine_recapture(od_engine *en, od_error *e) {
+    od_engine_drop_graphs(en);
+    return OD_OK;
+}
+
+static enum od_status engine_poison(od_engine *en, od_error *e) {
+    for (int i = 0; i < OD_SCRATCH_COUNT; i++) {
+        const size_t bytes = od_scratch_bytes(en->model, i, en->n_token);
+        if (!en->scratch[i] || !bytes) continue;
+        enum od_status status = en->ops->fill(en->dev, en->scratch[i], OD_POISON_BYTE, bytes, e);
+        if (status) return status;
+    }
+    return en->ops->sync(en->dev, e);
+}
+
+static void engine_fail_alloc(od_engine *en, uint64_t call) {
+    en->heap.fail_at = call ? en->heap.calls + call : 0;
+}
+
+static bool can(const od_device_ops *ops, const struct od_case *c, char *why, size_t size) {
+    const char *reason = NULL;
+    if (c->options.cache == OD_CACHE_DYNAMIC) reason = "cache=dynamic: the engine has cache=off and cache=fixed";
+    if (c->options.fused) reason = "fused=on: the engine has no fused kernels";
+    if (c->options.autotune) reason = "autotune=on: the engine does not time algorithms";
+    if (c->options.tf32 && ops->emulated) reason = "tf32=on: the twin has no tensor cores";
+    if (reason) snprintf(why, size, "%s", reason);
+    return reason == NULL;
+}
+
+static enum od_status gpu_probe(od_error *e) {
+    return od_device_cuda()->probe(e);
+}
+
+static bool gpu_can(const struct od_case *c, char *why, size_t size) {
+    return can(od_device_cuda(), c, why, size);
+}
+
+static enum od_status gpu_create(od_engine **out, const od_model *model, const od_options *options, od_error *e) {
+    enum od_status status = od_device_cuda()->probe(e);
+    return status ? status : engine_create(out, od_device_cuda(), model, options, e);
+}
+
+static enum od_status twin_probe(od_error *e) {
+    return od_device_host()->probe(e);
+}
+
+static bool twin_can(const struct od_case *c, char *why, size_t size) {
+    return can(od_device_host(), c, why, size);
+}
+
+static enum od_status twin_create(od_engine **out, const od_model *model, const od_options *options, od_error *e) {
+    return engine_create(out, od_device_host(), model, options, e);
+}
+
+#define COMMON                                                                                                         \
+    .destroy = engine_destroy, .session_open = session_open, .session_close = session_close,                           \
+    .prefill = od_session_prefill, .decode = od_session_decode, .reset = session_reset, .outputs = od_session_outputs, \
+    .stats = engine_stats, .recapture = engine_recapture, .poison = engine_poison, .fail_alloc = engine_fail_alloc
+
+const od_engine_api *od_gpu_engine(void) {
+    static const od_engine_api api = {.abi = OD_ENGINE_ABI,
+                                      .name = "gpu",
+                                      .about = "fast path on CUDA and cuBLAS",
+                                      .probe = gpu_probe,
+                                      .can = gpu_can,
+                                      .create = gpu_create,
+                                      COMMON};
+    return &api;
+}
+
+const od_engine_api *od_twin_engine(void) {
+    static const od_engine_api api = {.abi = OD_ENGINE_ABI,
+                                      .name = "twin",
+                                      .about = "the fast path's host code and kernels on the CPU",
+                                      .probe = twin_probe,
+                                      .can = twin_can,
+                                      .create = twin_create,
+                                      COMMON};
+    return &api;
+}

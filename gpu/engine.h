@@ -1,0 +1,130 @@
+/* Inside of the fast path: what its files share. Nothing outside gpu/ includes this. */
+#ifndef OD_GPU_ENGINE_H
+#define OD_GPU_ENGINE_H
+
+#include "gpu/device/device.h"
+#include "gpu/gpu.h"
+#include "model/rope.h"
+
+/* Scratch of the engine, shared by its sessions, in floats unless said otherwise. N is the largest call's tokens. */
+enum od_scratch {
+    OD_SCRATCH_PATCHES,  /* [N, P] */
+    OD_SCRATCH_X,        /* [N, D] the residual stream */
+    OD_SCRATCH_NORM,     /* [N, D] */
+    OD_SCRATCH_QKV,      /* [N, 3D] */
+    OD_SCRATCH_Q,        /* [N, D] */
+    OD_SCRATCH_K,        /* [N, D] space-wise */
+    OD_SCRATCH_V,        /* [N, D] space-wise */
+    OD_SCRATCH_LAYER_K,  /* [N, D] time-wise with cache off: one layer's keys */
+    OD_SCRATCH_LAYER_V,  /* [N, D] */
+    OD_SCRATCH_ATTENDED, /* [N, D] */
+    OD_SCRATCH_PRODUCT,  /* [N, D] */
+    OD_SCRATCH_MLP_IN,   /* [N, 2M] */
+    OD_SCRATCH_MLP,      /* [N, M] */
+    OD_SCRATCH_UNEMBED,  /* [N, P·D] */
+    OD_SCRATCH_DF,       /* [N, P, K] raw products of the heads */
+    OD_SCRATCH_LOC,
+    OD_SCRATCH_SCALE,
+    OD_SCRATCH_MIX,
+    OD_SCRATCH_IN_VALUE, /* [R, steps] staged window: at most N·P */
+    OD_SCRATCH_IN_MASK,  /* bytes */
+    OD_SCRATCH_IN_ID,    /* int32 [R, steps/P] */
+    OD_SCRATCH_COUNT
+};
+
+/* Memory of a session on the device. */
+enum od_kept {
+    OD_KEPT_VALUE,
+    OD_KEPT_MASK,
+    OD_KEPT_ID,
+    OD_KEPT_SCALER_LOC,
+    OD_KEPT_SCALER_SCALE,
+    OD_KEPT_STATE,
+    OD_KEPT_KEY,
+    OD_KEPT_CACHED,
+    OD_KEPT_MEAN,
+    OD_KEPT_DF,
+    OD_KEPT_LOC,
+    OD_KEPT_SCALE,
+    OD_KEPT_PROBS,
+    OD_KEPT_HIDDEN,
+    OD_KEPT_COUNT
+};
+
+/* The shape that a captured graph is good for; everything else that may differ stands in od_call. */
+typedef struct od_shape {
+    size_t batch, variates;
+    size_t n_patch;   /* patches computed by the call */
+    size_t new_count; /* steps ingested by the call */
+} od_shape;
+
+typedef struct od_captured {
+    od_shape shape;
+    od_graph *graph;
+} od_captured;
+
+struct od_engine {
+    const od_device_ops *ops;
+    od_device *dev;
+    const od_model *model;
+    od_options options;
+    od_heap heap;
+    bool recomputes; /* cache off, or no time-wise layer */
+
+    float *weights;     /* device copy of model->data */
+    od_call *call;      /* device: the one dynamic input of graphs */
+    uint32_t *replaced; /* device counter */
+    float *cosine, *sine, *xpos;
+    size_t n_position; /* rows of cosine and sine */
+    void *scratch[OD_SCRATCH_COUNT];
+    size_t n_token; /* capacity of scratch */
+
+    od_captured *graphs; /* options.captures places */
+    size_t n_graph;
+    od_session *sessions; /* open ones */
+    uint64_t captures, replays, cache_hits, fallbacks;
+};
+
+struct od_session {
+    od_engine *engine;
+    od_session *next, **link;
+    size_t batch, variates, rows;
+    size_t step_limit, patch_limit;
+    void *kept[OD_KEPT_COUNT];
+
+    size_t n_step;     /* padded steps so far; 0 before prefill */
+    size_t prefix;     /* of which context */
+    size_t call_patch; /* patches of the last call: what outputs show */
+    bool broken;       /* a call failed: reset first */
+
+    /* host side, taken at open */
+    float *in_value; /* [R, step_limit] */
+    uint8_t *in_mask;
+    int32_t *in_id; /* [R, patch_limit] */
+    od_tensor *tensor;
+    size_t max_tensor;
+    void **host;        /* max_tensor buffers for outputs */
+    float *rows_buffer; /* [R, step_limit] */
+};
+
+/* buffers.c: device memory. */
+enum od_status od_engine_reserve(od_engine *engine, size_t n_token, size_t n_position, od_error *e);
+enum od_status od_engine_release(od_engine *engine, od_error *e);
+enum od_status od_session_reserve(od_session *s, od_error *e);
+enum od_status od_session_release(od_session *s, od_error *e);
+size_t od_scratch_bytes(const od_model *model, enum od_scratch which, size_t n_token);
+void od_engine_drop_graphs(od_engine *engine);
+
+/* forward.c: the work of one call, given to the device's streams in order. `position` is of the call's first patch. */
+enum od_status od_forward(od_engine *engine, const od_shape *shape, size_t position, od_error *e);
+
+/* call.c: prefill and decode around it. */
+enum od_status od_session_prefill(od_session *s, const od_window *window, od_error *e);
+enum od_status od_session_decode(od_session *s, const od_window *next, od_error *e);
+
+/* outputs.c */
+enum od_status od_session_outputs_reserve(od_session *s, od_error *e);
+void od_session_outputs_release(od_session *s);
+enum od_status od_session_outputs(od_session *s, od_outputs *out, od_error *e);
+
+#endif

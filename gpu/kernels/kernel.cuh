@@ -1,0 +1,75 @@
+/* How a kernel is written so that nvcc and a C++ compiler both build it.
+ *
+ *   OD_KERNEL(name, struct od_name_args) {       // a: the arguments, b: the block
+ *       float *sum = OD_SHARED(b, float, n);
+ *       OD_PHASE(t, b) { … thread t of b.threads … }   // a barrier ends every phase
+ *       OD_PHASE(t, b) { … }
+ *   }
+ *
+ * On a GPU a phase is the thread's own turn followed by __syncthreads(). On the twin it is a loop over the block's
+ * threads, forward, backward or shuffled, so that an order which the code must not depend on shows. What lives from one
+ * phase to the next lives in shared memory. Inside a phase: no return, no break out of it. */
+#ifndef OD_GPU_KERNEL_CUH
+#define OD_GPU_KERNEL_CUH
+
+#include "faults/fault.h"
+#include "gpu/kernels/intrinsics.cuh"
+#include "gpu/kernels/kernels.h"
+
+struct od_block {
+    unsigned x, y; /* which block */
+    unsigned threads;
+    unsigned used; /* bytes of shared memory given out */
+    char *shared;
+    int fault;
+#ifndef __CUDACC__
+    const unsigned short *order;
+#endif
+};
+
+#ifdef OD_FAULTS
+#define OD_KERNEL_FAULT(b, tag) ((b).fault == OD_FAULT_##tag)
+#else
+#define OD_KERNEL_FAULT(b, tag) false
+#endif
+
+template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
+    T *p = reinterpret_cast<T *>(b.shared + b.used);
+    b.used += (count * (unsigned)sizeof(T) + 15u) & ~15u;
+    return p;
+}
+#define OD_SHARED(b, type, count) od_shared_take<type>(b, count)
+
+#ifdef __CUDACC__
+
+#define OD_PHASE(t, b) for (unsigned t = threadIdx.x, od_once = 1; od_once; od_once = 0, __syncthreads())
+#define OD_KERNEL(name, args_type)                                                                                     \
+    static __device__ void od_body_##name(const args_type &a, od_block &b);                                            \
+    static __global__ void od_global_##name(const args_type a, int fault) {                                            \
+        extern __shared__ __align__(16) char od_dynamic_shared[];                                                      \
+        od_block b = {blockIdx.x, blockIdx.y, blockDim.x, 0, od_dynamic_shared, fault};                                \
+        od_body_##name(a, b);                                                                                          \
+    }                                                                                                                  \
+    extern "C" int od_cuda_start_##name(od_grid grid, const void *args, int fault, void *stream) {                     \
+        od_global_##name<<<dim3(grid.x, grid.y), grid.threads, grid.shared, (cudaStream_t)stream>>>(                   \
+            *(const args_type *)args, fault);                                                                          \
+        return (int)cudaGetLastError();                                                                                \
+    }                                                                                                                  \
+    static __device__ void od_body_##name(const args_type &a, od_block &b)
+
+#else
+
+#define OD_PHASE(t, b) for (unsigned od_turn = 0, t; od_turn < (b).threads && (t = (b).order[od_turn], true); od_turn++)
+#define OD_KERNEL(name, args_type)                                                                                     \
+    static void od_body_##name(const args_type &a, od_block &b);                                                       \
+    extern "C" void od_host_block_##name(od_block *b, const void *args) {                                              \
+        od_body_##name(*(const args_type *)args, *b);                                                                  \
+    }                                                                                                                  \
+    static void od_body_##name(const args_type &a, od_block &b)
+
+#endif
+
+/* Global thread index for grids that cover a count. */
+#define OD_INDEX(t, b) ((uint64_t)(b).x * (b).threads + (t))
+
+#endif

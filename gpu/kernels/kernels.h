@@ -1,0 +1,170 @@
+/* The kernels' names and arguments: plain C, shared by the engine's host code and the kernel sources.
+ *
+ * Arguments are frozen when a graph is captured. Whatever may differ between two replays of one graph therefore
+ * stands in od_call, a block in device memory that the host rewrites before each call; it is the only input of a graph
+ * that may change, beside what its pointers lead to. */
+#ifndef OD_GPU_KERNELS_H
+#define OD_GPU_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Letters: R = B·V rows (series), N tokens of the call = R·S, S patches of the call, token (r, i) = r·S + i. */
+#define OD_KERNEL_LIST(X)                                                                                              \
+    X(ingest)                                                                                                          \
+    X(scaler) X(patchify) X(add_bias) X(rmsnorm) X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head)   \
+        X(mean) X(keep)
+
+enum od_kernel {
+#define OD_KERNEL_TAG(name) OD_KERNEL_##name,
+    OD_KERNEL_LIST(OD_KERNEL_TAG)
+#undef OD_KERNEL_TAG
+        OD_KERNEL_COUNT
+};
+
+typedef struct od_grid {
+    unsigned x, y;    /* blocks */
+    unsigned threads; /* a block, at most 1024 */
+    unsigned shared;  /* bytes of shared memory a block */
+} od_grid;
+
+/* State of a row's scaler, carried from call to call, all sums in time order. */
+typedef struct od_scaler_state {
+    double weight, sum, m2, mean; /* Σw, Σwx, Σw(x-mean_{t-1})(x-mean_t), mean_t */
+    double low, high;             /* clamp of the scale (stabilised), or 0 and infinity */
+    double loc, scale;            /* StdMeanScaler's only pair */
+} od_scaler_state;
+
+/* What may differ between replays. Rows of per-step arrays are step_stride apart, of per-patch arrays patch_stride. */
+typedef struct od_call {
+    /* the session */
+    float *value;           /* [R, step_stride] the series as far as it goes, padded to patches */
+    uint8_t *mask;          /* [R, step_stride] */
+    int32_t *id;            /* [R, patch_stride] group of each patch */
+    float *loc, *scale;     /* [R, step_stride] the scaler's, rounded */
+    od_scaler_state *state; /* [R] */
+    float *key, *cached;    /* [layer, R, H, patch_stride, d] rotated keys; values */
+    float *mean;            /* [R, P] data-space mean of the next patch */
+    float *out_df, *out_loc, *out_scale, *out_probs; /* [N, P, K] */
+    float *hidden;                                   /* [L, N, D], or NULL */
+    uint64_t layer_stride; /* floats from one time-wise layer's keys to the next; 0: one layer's place for all */
+    uint32_t step_stride, patch_stride;
+    /* the call */
+    uint32_t first_step; /* of the call's patches, in steps */
+    uint32_t new_step;   /* first step that is new: ingested from the window or from the mean */
+    uint32_t scale_from; /* the scaler starts here: 0 = anew, else it goes on from its state */
+    uint32_t prefix;     /* steps of the context: the scaler's global statistics end there */
+    uint32_t position;   /* of the call's first patch */
+    uint32_t center;     /* xPos centre of the call */
+    uint32_t own;        /* the new patch is the session's own mean */
+} od_call;
+
+/* Copies new_count new steps a row from the window (or the mean) into the series. Grid: R x 1. */
+typedef struct od_ingest_args {
+    const od_call *call;
+    const float *value;  /* [R, new_count] staged window */
+    const uint8_t *mask; /* [R, new_count] */
+    const int32_t *id;   /* [R, new_count/P] */
+    uint32_t new_count, patch;
+} od_ingest_args;
+
+/* Statistics in float64, one thread a row, in time order. Grid covers R. */
+typedef struct od_scaler_args {
+    const od_call *call;
+    double minimum;                 /* minimum_scale */
+    double low_factor, high_factor; /* 10^-e, 10^e */
+    uint32_t rows, patch;
+    uint32_t last_count; /* steps from first_step to the end of the call's patches */
+    int32_t kind;        /* enum od_scaler */
+    int32_t stabilize;
+} od_scaler_args;
+
+/* out[N, P] = (value - loc) / scale. Grid covers N·P. */
+typedef struct od_patchify_args {
+    const od_call *call;
+    float *out;
+    uint32_t n_patch, patch;
+    uint64_t count;
+} od_patchify_args;
+
+/* x[i] += bias[i mod width]. Grid covers count. */
+typedef struct od_add_bias_args {
+    float *x;
+    const float *bias;
+    uint32_t width;
+    uint64_t count;
+} od_add_bias_args;
+
+/* y = x / sqrt(mean(x²) + 1e-8) · scale, a block a row of width. */
+typedef struct od_rmsnorm_args {
+    float *y;
+    const float *x, *scale;
+    uint32_t width;
+} od_rmsnorm_args;
+
+/* Splits qkv[N, (3, d, H)] + bias into q [R, H, S, d] and, time-wise, rotated keys and values into the session's cache;
+ * space-wise k, v [R, H, S, d] unrotated. A block a token. */
+typedef struct od_qkv_args {
+    const od_call *call;
+    float *q, *k, *v; /* k, v: space-wise only */
+    const float *qkv, *bias;
+    const float *cosine, *sine, *xpos;                  /* od_rope's tables in float32; NULL: space-wise */
+    uint32_t n_patch, n_head, d_head, layer, rope_rows; /* layer: index among the time-wise; rope_rows: n_position */
+#ifdef OD_FAULTS
+    uint32_t frozen_position;
+#endif
+} od_qkv_args;
+
+/* out[N, (H, d)] = softmax(q·k/√d)·v: time-wise over the row's patches up to its own, space-wise over the rows of the
+ * same batch row and group. Grid: N x H; keys are taken in tiles, in order. */
+typedef struct od_attend_args {
+    const od_call *call;
+    float *out;
+    const float *q, *k, *v;
+    float inverse_root; /* 1/√d */
+    uint32_t n_patch, n_head, d_head, layer, variates;
+} od_attend_args;
+
+enum { OD_ATTEND_TILE = 64 };
+
+/* x += y + bias. Grid covers count. */
+typedef struct od_residual_args {
+    float *x;
+    const float *y, *bias;
+    uint32_t width;
+    uint64_t count;
+} od_residual_args;
+
+/* y[N, M] = silu(gate)·up, gate and up the halves of x[N, 2M] + bias. Grid covers N·M. */
+typedef struct od_swiglu_args {
+    float *y;
+    const float *x, *bias;
+    uint32_t width; /* M */
+    uint64_t count;
+} od_swiglu_args;
+
+/* df, loc, scale, probs from the raw products [N·P, K]; one thread an (N, P) position. */
+typedef struct od_head_args {
+    const od_call *call;
+    const float *df, *loc, *scale, *mix; /* mix NULL: one Student-T */
+    const float *df_bias, *loc_bias, *scale_bias, *mix_bias;
+    uint32_t n_component;
+    uint64_t count; /* N·P */
+} od_head_args;
+
+/* The session's mean [R, P] from the last patch; counts replaced values. Grid covers R·P. */
+typedef struct od_mean_args {
+    const od_call *call;
+    uint32_t *replaced;
+    uint32_t rows, n_patch, patch, n_component, mixture;
+} od_mean_args;
+
+/* Keeps x[N, D] as hidden state of a layer. Grid covers count. */
+typedef struct od_keep_args {
+    const od_call *call;
+    const float *x;
+    uint32_t layer;
+    uint64_t count;
+} od_keep_args;
+
+#endif

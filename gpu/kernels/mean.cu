@@ -1,0 +1,24 @@
+/* Data-space mean of the patch after the last one (model.md, 8). */
+#include "gpu/kernels/kernel.cuh"
+
+OD_KERNEL(mean, struct od_mean_args) {
+    const od_call *c = a.call;
+    OD_PHASE(t, b) {
+        const uint64_t i = OD_INDEX(t, b);
+        if (i < (uint64_t)a.rows * a.patch) {
+            const uint64_t row = i / a.patch, p = i % a.patch;
+            const uint64_t step = (uint64_t)(a.n_patch - 1) * a.patch + p; /* within the call */
+            const uint64_t first = (row * a.n_patch * a.patch + step) * a.n_component;
+            const uint64_t at = row * c->step_stride + c->first_step + step;
+            float m = 0;
+            for (uint32_t k = 0; k < a.n_component; k++)
+                m += a.mixture ? c->out_probs[first + k] * c->out_loc[first + k] : c->out_loc[first + k];
+            m = c->loc[at] + c->scale[at] * m;
+            if (!(fabsf(m) <= FLT_MAX / 2)) {
+                m = 0;
+                od_count(a.replaced);
+            }
+            c->mean[i] = m;
+        }
+    }
+}

@@ -1,0 +1,18 @@
+#ifndef OD_TESTS_GPU_SUITES_H
+#define OD_TESTS_GPU_SUITES_H
+
+#include <check.h>
+
+#include "gpu/device/device.h"
+#include "gpu/gpu.h"
+
+Suite *suite_gemm(void);
+Suite *suite_device(void);
+Suite *suite_engine(void);
+Suite *suite_vectors(void);
+
+/* The device and the engine under test: the twin, or with OD_TEST_ENGINE=gpu the real thing. */
+const od_device_ops *test_device(void);
+const od_engine_api *test_engine(void);
+
+#endif
