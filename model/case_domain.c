@@ -1,0 +1,141 @@
+/* Where the contract is meant to hold: two engines that differ in float32 rounding alone must agree within it. A
+ * generated case or a mutant outside of that domain would be a false alarm or need a wider comparison; the comparison
+ * stays, the generators narrow themselves. The bounds below are no tolerances: nothing is judged by them.
+ *
+ * Rounding enters a forward pass in proportion to the scaled inputs (the first residual is their projection), so those
+ * must be modest: padding and missing steps are scaled like values, and (0 - loc)/scale is large where loc is far from
+ * zero and scale is small. Free-running, a mean is rounded to a float32 in data space, which costs |loc|/scale·6e-8 in
+ * model space; with a causal scaler it then moves loc itself, and with it all inputs of a patch. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "model/case_internal.h"
+
+static const double max_scaled = 50;       /* a single scaled step */
+static const double max_patch_square = 64; /* mean square of a patch's scaled steps: root 8 */
+static const double max_row_square = 16;   /* the same over the context of a row: root 4 */
+static const double max_far_fixed = 100;   /* |loc|/scale where own means are fed back, StdMeanScaler */
+static const double max_far_causal = 8;    /* the same, causal scalers */
+static const double max_free_gain = 1.25;  /* of generated weights, free-running */
+enum { MAX_FREE_PATCHES = 8 };             /* free-running patches in one life */
+
+/* One life of a session as the engine sees it: `pad` steps in front, then the context, then decoded patches. */
+typedef struct view {
+    const od_config *m;
+    size_t pad, context; /* steps; the context counts the pad */
+    size_t patches;      /* of context and decodes together */
+    const uint8_t *own;  /* [patches] fed back: their values are not known here */
+    bool any_own;
+} view;
+
+/* Running statistics of a row (model.md's scalers in float64). */
+typedef struct moments {
+    double weight, sum, mean, m2;
+} moments;
+
+static void moments_add(moments *s, double x, double w) {
+    s->weight += w;
+    s->sum += w * x;
+    double before = s->mean;
+    s->mean = s->sum / fmax(s->weight, 1);
+    s->m2 += w * (x - before) * (x - s->mean);
+}
+
+/* loc and scale of the whole context: StdMeanScaler's, and the causal scalers' global scale. */
+static void global_stats(double *loc, double *scale, const view *v, const float *x, const uint8_t *mask,
+                         double minimum) {
+    double weight = 0, sum = 0, square = 0;
+    for (size_t t = 0; t + v->pad < v->context; t++) weight += mask[t], sum += mask[t] ? (double)x[t] : 0;
+    *loc = sum / fmax(weight, 1);
+    for (size_t t = 0; t + v->pad < v->context; t++)
+        if (mask[t]) square += (x[t] - *loc) * (x[t] - *loc);
+    *scale = sqrt(square / fmax(weight, 1) + minimum);
+}
+
+static double causal_scale(const moments *s, const od_config *m, double global) {
+    double scale = sqrt(fmax(s->m2, 0) / fmax(s->weight - 1, 1) + 0.1);
+    if (!m->stabilize) return scale;
+    double factor = pow(10, m->scale_exponent);
+    return fmin(fmax(scale, fmax(0.1, global / factor)), global * factor);
+}
+
+/* Statistics for each step of patch j into loc[], scale[], moving the running ones on. */
+static void patch_stats(double *loc, double *scale, moments *run, const view *v, const double *x, const uint8_t *w,
+                        double global_loc, double global_scale) {
+    size_t p = v->m->patch;
+    for (size_t i = 0; i < p; i++) {
+        moments_add(run, x[i], w[i]);
+        loc[i] = v->m->scaler == OD_SCALER_STD_MEAN ? global_loc : run->mean;
+        scale[i] = v->m->scaler == OD_SCALER_STD_MEAN ? global_scale : causal_scale(run, v->m, global_scale);
+    }
+    if (v->m->scaler != OD_SCALER_CAUSAL_PATCH_STD_MEAN) return;
+    for (size_t i = 0; i + 1 < p; i++) {
+        loc[i] = loc[p - 1];
+        scale[i] = scale[p - 1];
+    }
+}
+
+static bool row_in_domain(const view *v, const float *x, const uint8_t *mask) {
+    size_t p = v->m->patch, context_patches = v->context / p;
+    double global_loc, global_scale, row = 0, values[OD_MAX_PATCH], loc[OD_MAX_PATCH], scale[OD_MAX_PATCH];
+    double far = v->m->scaler == OD_SCALER_STD_MEAN ? max_far_fixed : max_far_causal;
+    uint8_t w[OD_MAX_PATCH];
+    moments run = {0};
+    global_stats(&global_loc, &global_scale, v, x, mask, v->m->scaler == OD_SCALER_STD_MEAN ? 1e-3 : 0.1);
+    for (size_t j = 0; j < v->patches; j++) {
+        bool known = !v->own[j];
+        double square = 0;
+        for (size_t i = 0; i < p; i++) {
+            size_t t = j * p + i; /* t - pad in the raw series */
+            w[i] = known && t >= v->pad ? mask[t - v->pad] : 0;
+            values[i] = w[i] ? (double)x[t - v->pad] : 0;
+        }
+        patch_stats(loc, scale, &run, v, values, w, global_loc, global_scale);
+        for (size_t i = 0; known && i < p; i++) {
+            double scaled = (values[i] - loc[i]) / scale[i];
+            if (!(fabs(scaled) <= max_scaled)) return false;
+            square += scaled * scaled;
+        }
+        if (!(square <= max_patch_square * (double)p)) return false;
+        if (j < context_patches) row += square;
+        if (v->any_own && j + 1 >= context_patches && !(fabs(loc[p - 1]) <= far * scale[p - 1])) return false;
+    }
+    return row <= max_row_square * (double)v->context;
+}
+
+static bool life_in_domain(const od_case *c, const od_case_life *life, const od_series *s) {
+    size_t p = c->config.patch, context = (life->steps + p - 1) / p;
+    view v = {.m = &c->config, .pad = context * p - life->steps, .context = context * p};
+    v.patches = context + life->patches;
+    uint8_t *own = calloc(v.patches, 1);
+    size_t at = context, n_own = 0;
+    bool ok = own != NULL;
+    for (unsigned i = life->prefill + 1; ok && i < life->end; i++) {
+        const od_op *op = &c->op[i];
+        if (op->kind != OD_OP_DECODE || op->session != c->op[life->prefill].session) continue;
+        for (unsigned k = 0; k < op->patches; k++) own[at++] = op->own;
+        n_own += op->own ? op->patches : 0;
+    }
+    v.own = own;
+    v.any_own = n_own > 0;
+    if (n_own > MAX_FREE_PATCHES || (n_own && c->gain > max_free_gain)) ok = false;
+    for (size_t row = 0; ok && row < s->batch * s->variates; row++)
+        ok = row_in_domain(&v, s->value + row * s->n_step, s->mask + row * s->n_step);
+    free(own);
+    return ok;
+}
+
+bool od_case_in_domain(const od_case *c) {
+    if (c->options.tf32) return false;
+    for (unsigned session = 0; session < od_case_sessions(c); session++) {
+        od_series s;
+        od_case_life life;
+        bool ok = true;
+        if (od_case_series(&s, c, session, NULL)) return false;
+        for (unsigned at = 0; ok && od_case_next_life(&life, c, session, c->config.patch, &at);)
+            ok = life_in_domain(c, &life, &s);
+        od_series_free(&s);
+        if (!ok) return false;
+    }
+    return true;
+}

@@ -1,0 +1,143 @@
+/* Random cases. Case i of seed S draws from a stream named by (S, format, profile, i) and from nothing else. What is
+ * drawn outside the domain of the contract, or costs too much, is drawn again from the same stream. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/case_internal.h"
+
+static const double cheap = 1 << 24; /* multiply-adds on one engine: some milliseconds */
+enum { MAX_DRAWS = 200 };
+
+static const char *const profile_names[] = {"default", "rate"};
+
+enum od_status od_profile_parse(enum od_profile *p, const char *name, od_error *e) {
+    for (int i = 0; i < 2; i++)
+        if (strcmp(name, profile_names[i]) == 0) {
+            *p = (enum od_profile)i;
+            return OD_OK;
+        }
+    return od_fail(e, OD_BAD_INPUT, "profile '%s' is none of default, rate", name);
+}
+
+static od_op *add_op(od_case *c, enum od_op_kind kind, unsigned session) {
+    assert(c->n_op < OD_CASE_MAX_OPS);
+    od_op *op = &c->op[c->n_op++];
+    *op = (od_op){.kind = kind, .session = session};
+    return op;
+}
+
+/* ---- rate: seed-tiny, everything uniform --------------------------------------------------------------------------
+ */
+
+static void draw_rate(od_case *c, od_rng *rng) {
+    c->weight_seed = od_pick_seed(rng);
+    c->series_seed = od_pick_seed(rng);
+    c->batch = od_pick(rng, 1, 2);
+    c->variates = od_pick(rng, 1, 4);
+    c->generator = (enum od_generator)od_pick(rng, OD_GEN_NORMAL, OD_GEN_SMALL);
+    add_op(c, OD_OP_PREFILL, 0)->steps = od_pick(rng, 1, 16 * 4);
+    unsigned patches = od_pick(rng, 0, 8);
+    bool own = od_pick_chance(rng, 2);
+    if (!patches) return;
+    od_op *op = add_op(c, OD_OP_DECODE, 0);
+    op->patches = patches;
+    op->own = own;
+}
+
+/* ---- default: everything ------------------------------------------------------------------------------------------
+ */
+
+static void draw_model(od_case *c, od_rng *rng) {
+    static const double gains[] = {1, 1, 0.5, 1.25};
+    c->weight_seed = od_pick_seed(rng);
+    c->gain = gains[od_pick(rng, 0, 3)];
+    if (od_pick_chance(rng, 4)) {
+        c->config.xpos = od_pick_chance(rng, 3) ? OD_XPOS_ORIGIN : OD_XPOS_CALL;
+        return;
+    }
+    c->preset[0] = 0;
+    od_pick_config(&c->config, rng);
+}
+
+static void draw_series(od_case *c, od_rng *rng) {
+    static const double scales[] = {1, 1, 1, 0.01, 3, 1000}, missing[] = {0.02, 0.1, 0.5};
+    c->series_seed = od_pick_seed(rng);
+    c->generator = (enum od_generator)od_pick(rng, OD_GEN_NORMAL, OD_GEN_SMALL);
+    c->scale = scales[od_pick(rng, 0, 5)];
+    c->batch = od_pick(rng, 1, 3);
+    c->variates = od_pick_size(rng, 1, od_pick_chance(rng, 6) ? 33 : 7);
+    if (od_pick_chance(rng, 4)) c->missing = missing[od_pick(rng, 0, 2)];
+    if (od_pick_chance(rng, 4)) c->left_padding = od_pick_size(rng, 1, 40);
+    if (od_pick_chance(rng, 8)) c->padded_variate = (int)od_pick(rng, 0, c->variates - 1);
+    if (c->variates > 1 && od_pick_chance(rng, 3)) od_pick_groups(c, rng);
+}
+
+static unsigned draw_steps(const od_case *c, od_rng *rng) {
+    unsigned p = (unsigned)c->config.patch, patches = od_pick_size(rng, 1, od_pick_chance(rng, 8) ? 65 : 12);
+    return patches * p - (od_pick_chance(rng, 2) ? od_pick(rng, 0, p - 1) : 0);
+}
+
+/* Prefills and decodes of up to three sessions, interleaved, some of them reset and filled again. */
+static void draw_schedule(od_case *c, od_rng *rng) {
+    static const unsigned counts[] = {1, 1, 1, 1, 1, 2, 2, 3};
+    unsigned sessions = counts[od_pick(rng, 0, 7)], rounds = sessions + od_pick(rng, 0, 5), opened = 0;
+    for (unsigned i = 0; i < rounds; i++) {
+        unsigned s = od_pick(rng, 0, opened < sessions ? opened : sessions - 1);
+        unsigned kind = od_pick(rng, 0, 9);
+        if (s == opened) {
+            add_op(c, OD_OP_PREFILL, s)->steps = draw_steps(c, rng);
+            opened++;
+        } else if (kind < 7) {
+            od_op *op = add_op(c, OD_OP_DECODE, s);
+            op->patches = od_pick_size(rng, 1, 8);
+            op->own = od_pick_chance(rng, 3);
+        } else if (kind < 9) {
+            add_op(c, OD_OP_RESET, s);
+            add_op(c, OD_OP_PREFILL, s)->steps = draw_steps(c, rng);
+        } else {
+            add_op(c, OD_OP_RECAPTURE, 0);
+        }
+    }
+}
+
+static void draw_options(od_case *c, od_rng *rng) {
+    c->options.graph = !od_pick_chance(rng, 4);
+    c->options.cache = od_pick_chance(rng, 4) ? OD_CACHE_OFF : OD_CACHE_FIXED;
+    c->options.streams = od_pick(rng, 1, 3);
+    c->options.order = od_pick_chance(rng, 4) ? 0 : od_pick(rng, 1, 1000000);
+    if (od_pick_chance(rng, 10)) c->options.captures = od_pick(rng, 1, 8);
+}
+
+static void draw_default(od_case *c, od_rng *rng) {
+    draw_model(c, rng);
+    draw_series(c, rng);
+    draw_schedule(c, rng);
+    draw_options(c, rng);
+}
+
+/* What always lies in the domain, should nothing that was drawn do so. */
+static void fall_back(od_case *c, od_rng *rng) {
+    od_case_init(c);
+    c->weight_seed = od_pick_seed(rng);
+    c->series_seed = od_pick_seed(rng);
+    add_op(c, OD_OP_PREFILL, 0)->steps = 32;
+    add_op(c, OD_OP_DECODE, 0)->patches = 1;
+}
+
+void od_case_generate(od_case *c, uint64_t seed, uint64_t index, enum od_profile profile) {
+    char name[64];
+    snprintf(name, sizeof name, "case/%d/%s/%" PRIu64, OD_CASE_FORMAT, profile_names[profile], index);
+    od_rng rng = od_rng_make(seed, od_rng_name_key(name));
+    for (int i = 0; i < MAX_DRAWS; i++) {
+        od_case_init(c);
+        if (profile == OD_PROFILE_RATE)
+            draw_rate(c, &rng);
+        else
+            draw_default(c, &rng);
+        if (od_case_check(c, NULL) == OD_OK && od_case_work(c) <= cheap && od_case_in_domain(c)) return;
+    }
+    fall_back(c, &rng);
+    assert(od_case_check(c, NULL) == OD_OK);
+}
