@@ -1,0 +1,150 @@
+#include "oracles/evidence.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "oracles/tolerance.h"
+
+/* Plays once and notes how it went. */
+static bool play(od_attempt *run, od_player *p, od_sink sink, void *arg) {
+    run->ran = true;
+    run->status = od_player_play(p, sink, arg, &run->at, &run->error);
+    return run->status == OD_OK;
+}
+
+static bool open_player(od_attempt *run, od_player *p, const od_engine_api *api, const od_script *script,
+                        const od_options *options) {
+    run->ran = true;
+    run->status = od_player_open(p, api, script, options, &run->error);
+    return run->status == OD_OK;
+}
+
+/* A whole life of an engine on the script, recorded. The reference and the arbiter never round to TF32. */
+static void play_reference(od_attempt *run, od_trace *trace, od_stats *stats, const od_engine_api *api,
+                           const od_script *script) {
+    od_options options = script->c->options;
+    options.tf32 = false;
+    od_player p;
+    od_trace_clear(trace);
+    if (!open_player(run, &p, api, script, &options)) return;
+    if (play(run, &p, od_trace_record, trace) && stats) api->stats(p.engine, stats);
+    od_player_close(&p);
+}
+
+static void note_live(od_evidence *ev, od_player *p) {
+    if (ev->n_live == OD_MAX_REPEAT) return;
+    p->api->stats(p->engine, &ev->fast_end);
+    ev->host_live[ev->n_live] = ev->fast_end.host_live;
+    ev->device_live[ev->n_live] = ev->fast_end.device_live;
+    ev->n_live++;
+}
+
+static bool reset_and_note(od_evidence *ev, od_player *p, od_attempt *run) {
+    run->status = od_player_reset(p, &run->error);
+    if (run->status == OD_OK) note_live(ev, p);
+    return run->status == OD_OK;
+}
+
+/* Growth between the second request and the third: a few more tell a leak from a buffer that found its size. */
+static bool grew(const od_evidence *ev) {
+    return ev->n_live == 3 && (ev->host_live[2] > ev->host_live[1] || ev->device_live[2] > ev->device_live[1]);
+}
+
+static bool rerun_same_engine(od_evidence *ev, od_player *p) {
+    od_attempt *run = &ev->rerun[OD_RERUN_RESET];
+    run->ran = true;
+    if (!reset_and_note(ev, p, run)) return false;
+    if (!play(run, p, od_trace_match, &ev->difference[OD_RERUN_RESET])) return false;
+    if (!reset_and_note(ev, p, run)) return false;
+
+    run = &ev->rerun[OD_RERUN_REOPEN];
+    run->ran = true;
+    if (p->api->poison) run->status = p->api->poison(p->engine, &run->error);
+    if (run->status == OD_OK) run->status = od_player_reopen(p, &run->error);
+    if (run->status != OD_OK) return false;
+    if (!play(run, p, od_trace_match, &ev->difference[OD_RERUN_REOPEN])) return false;
+    if (!reset_and_note(ev, p, run)) return false;
+    if (!grew(ev)) return true;
+    while (ev->n_live < OD_MAX_REPEAT)
+        if (!play(run, p, NULL, NULL) || !reset_and_note(ev, p, run)) return false;
+    return true;
+}
+
+static void play_plain(od_evidence *ev, od_player *fast, unsigned needs) {
+    od_options plain = od_options_plain(&ev->script->c->options);
+    od_player p;
+    if (ev->plain_is_fast || !open_player(&ev->plain_run, &p, fast->api, ev->script, &plain)) return;
+    if (play(&ev->plain_run, &p, NULL, NULL)) {
+        p.api->stats(p.engine, &ev->plain_stats);
+        if (needs & OD_NEED_TIME) ev->plain_run.status = od_evidence_time(ev, fast, &p, &ev->plain_run.error);
+    }
+    od_player_close(&p);
+}
+
+static void play_fresh(od_evidence *ev) {
+    od_attempt *run = &ev->rerun[OD_RERUN_FRESH];
+    od_player p;
+    if (!open_player(run, &p, ev->setup->fast, ev->script, &ev->script->c->options)) return;
+    play(run, &p, od_trace_match, &ev->difference[OD_RERUN_FRESH]);
+    od_player_close(&p);
+}
+
+static double mae_against(const od_trace *truth, const od_trace *other, size_t index, const od_row *row) {
+    od_tensor a = od_trace_view(truth, row->tensor), b = od_trace_view(other, index);
+    od_comparison cmp;
+    if (strcmp(a.name, b.name) != 0 || od_compare(&cmp, &a, &b, row->unit, false, NULL) != OD_OK) return NAN;
+    return cmp.mae;
+}
+
+/* Who is nearer to float64, on the tensor that uses most of the contract? */
+static void arbitrate(od_evidence *ev) {
+    const od_row *row = od_evidence_worst(ev, false);
+    const od_setup *setup = ev->setup;
+    if (!row || !setup->arbiter || !(setup->always_arbiter || !od_within(row->share, od_bounds.arbiter_share))) return;
+    play_reference(&ev->arbiter_run, &ev->third, NULL, setup->arbiter, ev->script);
+    if (ev->arbiter_run.status != OD_OK || ev->third.n_tensor != ev->ref.n_tensor) return;
+    od_arbitration *a = &ev->arbitration;
+    *a = (od_arbitration){.ran = true, .cls = row->cls, .step = row->step};
+    a->ref_mae = mae_against(&ev->third, &ev->ref, row->tensor, row);
+    a->fast_mae = mae_against(&ev->third, &ev->fast, row->fast_tensor, row);
+    if (isnan(a->ref_mae) || isnan(a->fast_mae))
+        a->nearer = isnan(a->fast_mae) && !isnan(a->ref_mae) ? "ref" : "unknown";
+    else
+        a->nearer = a->ref_mae < a->fast_mae ? "ref" : a->fast_mae < a->ref_mae ? "fast" : "equal";
+}
+
+static void forget(od_evidence *ev, const od_script *script, const od_setup *setup) {
+    od_trace ref = ev->ref, fast = ev->fast, third = ev->third;
+    *ev = (od_evidence){.script = script, .setup = setup, .ref = ref, .fast = fast, .third = third};
+    od_trace_clear(&ev->fast);
+    for (int i = 0; i < OD_RERUNS; i++) ev->difference[i].trace = &ev->fast;
+    const od_options *o = &script->c->options;
+    ev->plain_is_fast = !o->graph && !o->autotune && !o->fused;
+}
+
+void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup *setup, unsigned needs) {
+    forget(ev, script, setup);
+    play_reference(&ev->ref_run, &ev->ref, &ev->ref_stats, setup->ref, script);
+    if (ev->ref_run.status != OD_OK && ev->ref_run.status != OD_BAD_INPUT) return;
+    od_player p;
+    if (!open_player(&ev->fast_run, &p, setup->fast, script, &script->c->options)) return;
+    if (play(&ev->fast_run, &p, od_trace_record, &ev->fast) && ev->ref_run.status == OD_OK) {
+        p.api->stats(p.engine, &ev->fast_stats);
+        ev->fast_end = ev->fast_stats;
+        od_evidence_compare(ev);
+        bool sound = !(needs & OD_NEED_RERUN) || rerun_same_engine(ev, &p);
+        if (sound && (needs & (OD_NEED_PLAIN | OD_NEED_TIME))) play_plain(ev, &p, needs);
+    }
+    od_player_close(&p);
+    if (ev->fast_run.status != OD_OK || ev->ref_run.status != OD_OK) return;
+    if (needs & OD_NEED_FRESH) play_fresh(ev);
+    arbitrate(ev);
+}
+
+void od_evidence_free(od_evidence *ev) {
+    od_trace_free(&ev->ref);
+    od_trace_free(&ev->fast);
+    od_trace_free(&ev->third);
+    *ev = (od_evidence){0};
+}

@@ -1,0 +1,112 @@
+/* What happened: everything that the oracles judge, gathered with as few runs of the engines as possible. Gathering
+ * knows no bounds beyond those that decide whether a further run is worth its time; judging runs nothing.
+ *
+ *   reference   1 play
+ *   fast        1 play, compared; then on the same engine: reset, play; poison, new sessions, play
+ *   plain       1 play (graph, autotune and fused off), where the case asks for any of them; timed pairs on request
+ *   fresh fast  1 play on a new engine
+ *   arbiter     1 play of ref64, where a tensor uses much of the contract, or on request */
+#ifndef OD_ORACLES_EVIDENCE_H
+#define OD_ORACLES_EVIDENCE_H
+
+#include "oracles/compare.h"
+#include "oracles/trace.h"
+
+/* Runs that an oracle needs beside the reference's and the fast path's first. */
+enum { OD_NEED_RERUN = 1, OD_NEED_FRESH = 2, OD_NEED_PLAIN = 4, OD_NEED_TIME = 8 };
+
+enum { OD_MAX_REPEAT = 6, OD_MAX_PAIR = 15, OD_REASON = 320 };
+
+typedef struct od_setup {
+    const od_engine_api *ref, *fast;
+    const od_engine_api *arbiter; /* NULL: never asked */
+    bool always_arbiter;
+    bool detail;          /* ULP quantiles in the rows (they need a sort) */
+    unsigned oracles;     /* bit i: the oracle of that number (oracle.h) */
+    double speed_seconds; /* budget of the timed pairs of one case */
+} od_setup;
+
+/* All comparisons of a tensor class in a step class; the worst by its share of the contract. */
+typedef struct od_row {
+    enum od_tensor_class cls;
+    enum od_step_class step;
+    bool contract;   /* false: reported, not judged */
+    size_t compared; /* 0: the row is empty */
+    od_comparison worst;
+    double share;
+    od_call_at at;
+    char name[OD_NAME_MAX];
+    size_t tensor, fast_tensor; /* index of the worst in either trace */
+    double unit;
+} od_row;
+
+/* One run of an engine: did it work, and if not, where and why. */
+typedef struct od_attempt {
+    bool ran;
+    enum od_status status;
+    od_call_at at; /* of the call that failed */
+    od_error error;
+} od_attempt;
+
+typedef struct od_arbitration {
+    bool ran;
+    enum od_tensor_class cls;
+    enum od_step_class step;
+    double ref_mae, fast_mae; /* against the arbiter, model space */
+    const char *nearer;       /* "ref", "fast", "equal", "unknown" */
+} od_arbitration;
+
+enum od_rerun { OD_RERUN_RESET, OD_RERUN_REOPEN, OD_RERUN_FRESH, OD_RERUNS };
+
+typedef struct od_evidence {
+    const od_script *script;
+    const od_setup *setup;
+    od_trace ref, fast, third;
+
+    od_attempt ref_run, fast_run, plain_run, arbiter_run, rerun[OD_RERUNS];
+    od_stats ref_stats, fast_stats; /* after the first play */
+    od_stats fast_end;              /* after the last play of the same engine */
+    od_stats plain_stats;
+    bool plain_is_fast; /* the case's options are the plain ones: nothing to compare with */
+
+    od_row row[OD_TENSORS][OD_STEPS][2]; /* last index: 1 = contractual */
+    size_t n_compared;                   /* contractual comparisons */
+    bool structure_differs;              /* calls, names or shapes: see structure */
+    char structure[OD_REASON];
+    enum od_tensor_class structure_cls;
+    od_call_at structure_at;
+    bool mismatch; /* a NaN or Inf in one trace and not in the other */
+    od_row mismatch_row;
+    bool all_zero; /* every value compared was 0 on both sides */
+
+    od_difference difference[OD_RERUNS];
+    size_t n_live; /* plays of the same engine followed by a reset */
+    size_t host_live[OD_MAX_REPEAT], device_live[OD_MAX_REPEAT];
+
+    size_t n_pair, per_pair;                                      /* timed pairs, plays in each measurement */
+    double fast_seconds[OD_MAX_PAIR], plain_seconds[OD_MAX_PAIR]; /* of one play */
+
+    od_arbitration arbitration;
+} od_evidence;
+
+/* Fills *ev for the script; its buffers are used again from the call before (zeroed at first). What an engine does
+ * wrong is evidence, not an error. `needs` is a sum of OD_NEED_…. */
+void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup *setup, unsigned needs);
+void od_evidence_free(od_evidence *ev);
+
+/* Is the call's answer held to the contract? Not after an own patch at a gain above the limit. */
+bool od_is_contractual(const od_case *c, const od_call_at *at);
+
+/* The contractual row that uses most of the contract (NULL: nothing was compared), or has the largest MAE. */
+const od_row *od_evidence_worst(const od_evidence *ev, bool by_mae);
+
+/* Seconds of a clock that only moves forward. */
+double od_seconds(void);
+
+/* evidence_time.c: fills n_pair, per_pair, *_seconds with interleaved plays of two warm players. */
+enum od_status od_evidence_time(od_evidence *ev, od_player *fast, od_player *plain, od_error *e);
+
+/* evidence_rows.c: compares the two traces into the rows. */
+void od_evidence_compare(od_evidence *ev);
+
+#endif

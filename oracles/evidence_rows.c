@@ -1,0 +1,102 @@
+/* The two traces, tensor by tensor, into rows of the worst of each class. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "oracles/evidence.h"
+#include "oracles/tolerance.h"
+
+bool od_is_contractual(const od_case *c, const od_call_at *at) {
+    return at->n_own == 0 || od_within(c->gain, od_bounds.gain_limit);
+}
+
+const od_row *od_evidence_worst(const od_evidence *ev, bool by_mae) {
+    const od_row *worst = NULL;
+    for (int t = 0; t < OD_TENSORS; t++)
+        for (int s = 0; s < OD_STEPS; s++) {
+            const od_row *row = &ev->row[t][s][1];
+            if (row->compared == 0) continue;
+            bool more = !worst || (by_mae ? !(row->worst.mae <= worst->worst.mae) && !isnan(worst->worst.mae)
+                                          : row->share > worst->share);
+            if (more) worst = row;
+        }
+    return worst;
+}
+
+static void structure(od_evidence *ev, const od_call_at *at, enum od_tensor_class cls, const char *text,
+                      const char *name) {
+    if (ev->structure_differs) return;
+    ev->structure_differs = true;
+    ev->structure_at = *at;
+    ev->structure_cls = cls;
+    snprintf(ev->structure, sizeof ev->structure, "op %u call %u: %.*s %s", at->op, at->call, OD_NAME_MAX, name, text);
+}
+
+static void compare_tensor(od_evidence *ev, const od_trace_call *call, size_t i, size_t k) {
+    od_tensor ref = od_trace_view(&ev->ref, i), fast = od_trace_view(&ev->fast, k);
+    enum od_tensor_class cls = ev->ref.tensor[i].cls;
+    if (cls == OD_TENSORS) {
+        structure(ev, &call->at, OD_TENSORS, "is no output of the model", ref.name);
+        return;
+    }
+    double unit = od_tensor_in_data_space(cls) ? call->unit : 1;
+    od_comparison cmp;
+    if (od_compare(&cmp, &ref, &fast, unit, false, NULL) != OD_OK) {
+        structure(ev, &call->at, cls, "has another shape than in the reference", ref.name);
+        return;
+    }
+    bool contract = od_is_contractual(ev->script->c, &call->at);
+    double share = od_contract_share(cmp.mae, cmp.max_abs);
+    od_row *row = &ev->row[cls][call->at.step][contract];
+    ev->n_compared += contract;
+    ev->all_zero = ev->all_zero && cmp.all_zero;
+    bool odd = cmp.mismatch > 0 && !ev->mismatch;
+    if (row->compared++ > 0 && !(share > row->share) && !odd) return;
+    od_row found = {.cls = cls,
+                    .step = call->at.step,
+                    .contract = contract,
+                    .compared = row->compared,
+                    .worst = cmp,
+                    .share = share,
+                    .at = call->at,
+                    .tensor = i,
+                    .fast_tensor = k,
+                    .unit = unit};
+    memcpy(found.name, ref.name, sizeof found.name);
+    if (odd) {
+        ev->mismatch = true;
+        ev->mismatch_row = found;
+    }
+    if (row->compared == 1 || share > row->share) *row = found;
+}
+
+/* Tensors of a call, by name: engines may give them in any order. */
+static void compare_call(od_evidence *ev, size_t c) {
+    const od_trace_call *a = &ev->ref.call[c], *b = &ev->fast.call[c];
+    for (size_t i = 0; i < a->n; i++) {
+        const char *name = ev->ref.tensor[a->first + i].view.name;
+        size_t k = i;
+        if (k >= b->n || strcmp(ev->fast.tensor[b->first + k].view.name, name) != 0)
+            for (k = 0; k < b->n && strcmp(ev->fast.tensor[b->first + k].view.name, name) != 0;) k++;
+        if (k < b->n)
+            compare_tensor(ev, a, a->first + i, b->first + k);
+        else
+            structure(ev, &a->at, ev->ref.tensor[a->first + i].cls, "is missing in the fast path", name);
+    }
+    if (b->n > a->n)
+        structure(ev, &a->at, OD_TENSORS, "has more tensors in the fast path than in the reference", "the answer");
+}
+
+void od_evidence_compare(od_evidence *ev) {
+    ev->all_zero = true;
+    for (size_t c = 0; c < ev->ref.n_call && c < ev->fast.n_call; c++) compare_call(ev, c);
+    if (!ev->setup->detail) return;
+    for (int t = 0; t < OD_TENSORS; t++)
+        for (int s = 0; s < OD_STEPS; s++)
+            for (int k = 0; k < 2; k++) {
+                od_row *row = &ev->row[t][s][k];
+                if (row->compared == 0) continue;
+                od_tensor ref = od_trace_view(&ev->ref, row->tensor), fast = od_trace_view(&ev->fast, row->fast_tensor);
+                od_compare(&row->worst, &ref, &fast, row->unit, true, NULL);
+            }
+}

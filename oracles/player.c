@@ -1,0 +1,158 @@
+/* Scripts and players (trace.h): the only place that walks a case's schedule. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "oracles/trace.h"
+
+enum od_status od_script_create(od_script *s, od_case *c, od_error *e) {
+    *s = (od_script){.c = c};
+    enum od_status status = od_case_model(&s->model, c, e);
+    if (status != OD_OK) return status;
+    unsigned n = od_case_sessions(c);
+    assert(n <= OD_CASE_MAX_SESSIONS);
+    for (unsigned i = 0; i < n; i++) {
+        status = od_case_series(&s->series[i], c, i, e);
+        if (status != OD_OK) {
+            od_script_destroy(s);
+            return status;
+        }
+        s->n_session = i + 1;
+        s->limit[i] = od_case_limit(c, i);
+    }
+    for (unsigned i = 0; i < c->n_op; i++) s->has_decode = s->has_decode || c->op[i].kind == OD_OP_DECODE;
+    return OD_OK;
+}
+
+void od_script_destroy(od_script *s) {
+    for (unsigned i = 0; i < OD_CASE_MAX_SESSIONS; i++) od_series_free(&s->series[i]);
+    od_model_destroy(s->model);
+    *s = (od_script){0};
+}
+
+static void close_sessions(od_player *p) {
+    for (unsigned i = 0; i < OD_CASE_MAX_SESSIONS; i++) {
+        if (p->session[i]) p->api->session_close(p->session[i]);
+        p->session[i] = NULL;
+    }
+}
+
+static enum od_status open_sessions(od_player *p, od_error *e) {
+    const od_case *c = p->script->c;
+    for (unsigned i = 0; i < p->script->n_session; i++) {
+        enum od_status s =
+            p->api->session_open(&p->session[i], p->engine, c->batch, c->variates, p->script->limit[i], e);
+        if (s != OD_OK) {
+            p->session[i] = NULL;
+            od_error_prefix(e, "open of session %u", i);
+            return s;
+        }
+    }
+    return OD_OK;
+}
+
+enum od_status od_player_open(od_player *p, const od_engine_api *api, const od_script *script,
+                              const od_options *options, od_error *e) {
+    *p = (od_player){.api = api, .script = script};
+    enum od_status s = api->create(&p->engine, script->model, options, e);
+    if (s != OD_OK) {
+        *p = (od_player){0};
+        return s;
+    }
+    s = open_sessions(p, e);
+    if (s != OD_OK) od_player_close(p);
+    return s;
+}
+
+void od_player_close(od_player *p) {
+    if (p->engine) {
+        close_sessions(p);
+        p->api->destroy(p->engine);
+    }
+    *p = (od_player){0};
+}
+
+enum od_status od_player_reset(od_player *p, od_error *e) {
+    for (unsigned i = 0; i < p->script->n_session; i++) {
+        enum od_status s = p->api->reset(p->session[i], e);
+        if (s != OD_OK) {
+            od_error_prefix(e, "reset of session %u", i);
+            return s;
+        }
+    }
+    return OD_OK;
+}
+
+enum od_status od_player_reopen(od_player *p, od_error *e) {
+    close_sessions(p);
+    return open_sessions(p, e);
+}
+
+/* Where a session stands in its series. */
+typedef struct cursor {
+    size_t step;
+    unsigned n_own;
+} cursor;
+
+static od_window window_at(const od_series *s, size_t from, size_t n) {
+    assert(from + n <= s->n_step);
+    return (od_window){
+        .n_step = n, .stride = s->n_step, .value = s->value + from, .mask = s->mask + from, .id = s->id + from};
+}
+
+static enum od_status one_call(od_player *p, const od_op *op, cursor *at, od_call_at *where, od_error *e) {
+    const od_series *series = &p->script->series[op->session];
+    size_t patch = p->script->model->config.patch;
+    od_window w;
+    if (op->kind == OD_OP_PREFILL) {
+        *at = (cursor){.step = op->steps};
+        where->step = OD_STEP_PREFILL;
+        where->n_own = 0;
+        w = window_at(series, 0, op->steps);
+        return p->api->prefill(p->session[op->session], &w, e);
+    }
+    where->step = op->own ? OD_STEP_OWN : OD_STEP_DECODE;
+    at->n_own += op->own;
+    where->n_own = at->n_own;
+    if (!op->own) w = window_at(series, at->step, patch);
+    at->step += patch;
+    return p->api->decode(p->session[op->session], op->own ? NULL : &w, e);
+}
+
+static enum od_status calls_of_op(od_player *p, const od_op *op, cursor *at, od_call_at *where, od_sink sink, void *arg,
+                                  od_error *e) {
+    unsigned n = op->kind == OD_OP_DECODE ? op->patches : 1;
+    for (unsigned k = 0; k < n; k++) {
+        where->call = k;
+        enum od_status s = one_call(p, op, at, where, e);
+        od_outputs out = {0};
+        if (s == OD_OK && sink) s = p->api->outputs(p->session[op->session], &out, e);
+        if (s == OD_OK && sink) s = sink(arg, where, &out, e);
+        if (s != OD_OK) {
+            od_error_prefix(e, "op %u call %u (%s of session %u)", where->op, k, od_step_class_name(where->step),
+                            where->session);
+            return s;
+        }
+    }
+    return OD_OK;
+}
+
+enum od_status od_player_play(od_player *p, od_sink sink, void *arg, od_call_at *last, od_error *e) {
+    const od_case *c = p->script->c;
+    cursor at[OD_CASE_MAX_SESSIONS] = {0};
+    od_call_at unused, *where = last ? last : &unused;
+    for (unsigned i = 0; i < c->n_op; i++) {
+        const od_op *op = &c->op[i];
+        enum od_status s = OD_OK;
+        if (op->kind == OD_OP_RECAPTURE) {
+            if (p->api->recapture) s = p->api->recapture(p->engine, e);
+        } else if (op->kind == OD_OP_RESET) {
+            s = p->api->reset(p->session[op->session], e);
+        } else {
+            *where = (od_call_at){.op = i, .session = op->session};
+            s = calls_of_op(p, op, &at[op->session], where, sink, arg, e);
+        }
+        if (s != OD_OK) return s;
+    }
+    return OD_OK;
+}

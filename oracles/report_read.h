@@ -1,0 +1,30 @@
+/* Result files in memory, for the report (report_read.c reads, report.c writes). */
+#ifndef OD_ORACLES_REPORT_READ_H
+#define OD_ORACLES_REPORT_READ_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "model/status.h"
+
+typedef struct od_result_file {
+    const char *path;
+    json_t *run, *summary; /* borrowed from lines; summary NULL: the file was cut off */
+} od_result_file;
+
+typedef struct od_results {
+    json_t *lines; /* array that owns everything */
+    size_t n_file, n_case, cap_case;
+    od_result_file *file;
+    json_t **case_line; /* [n_case] borrowed, in order of the files */
+    size_t *case_file;  /* [n_case] index of the header that stands above */
+} od_results;
+
+enum od_status od_results_read(od_results *out, const char *const *paths, size_t n, od_error *e);
+void od_results_free(od_results *r); /* a zeroed one is fine */
+
+/* Text or number of a key, which od_results_read has checked where it is required; "" and NAN where it is null. */
+const char *od_json_text(const json_t *object, const char *key);
+double od_json_number(const json_t *object, const char *key);
+
+#endif

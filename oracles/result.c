@@ -1,0 +1,183 @@
+#include "oracles/result.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+/* JSON has no word for NaN and infinity: null. */
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* Text of any origin: bytes that are no UTF-8 become '?'. */
+static json_t *text(const char *s) {
+    json_t *t = json_string(s);
+    if (t) return t;
+    char clean[1024];
+    size_t n = 0;
+    for (; s[n] && n < sizeof clean - 1; n++) clean[n] = (unsigned char)s[n] < 0x80 ? s[n] : '?';
+    clean[n] = '\0';
+    return json_string(clean);
+}
+
+static json_t *count(uint64_t n) {
+    return json_integer((json_int_t)n);
+}
+
+static json_t *texts(const char *const *list, size_t n) {
+    json_t *a = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append_new(a, text(list[i]));
+    return a;
+}
+
+static json_t *oracle_names(unsigned mask) {
+    json_t *a = json_array();
+    for (unsigned i = 0; i < OD_ORACLES; i++)
+        if (mask >> i & 1) json_array_append_new(a, text(od_oracle_at(i)->name));
+    return a;
+}
+
+static enum od_status put(FILE *out, json_t *line, od_error *e) {
+    char *s = line ? json_dumps(line, JSON_COMPACT) : NULL;
+    json_decref(line);
+    if (!s) return od_fail(e, OD_NO_MEMORY, "no memory for a result line");
+    bool ok = fputs(s, out) >= 0 && fputc('\n', out) != EOF && fflush(out) == 0;
+    free(s);
+    return ok ? OD_OK : od_fail(e, OD_IO, "a result line cannot be written");
+}
+
+static json_t *engine(const char *name, const char *device, const char *math) {
+    return json_pack("{s:o,s:o,s:o}", "name", text(name), "device", text(device), "math_mode", text(math));
+}
+
+enum od_status od_result_run(FILE *out, const od_run_info *i, const od_judge *j, unsigned named, od_error *e) {
+    char pair[64];
+    const char *ref = j->setup.ref->name, *fast = j->setup.fast->name;
+    snprintf(pair, sizeof pair, "%.20s:%.20s", ref, fast);
+    json_t *line = json_pack("{s:s,s:i,s:o,s:o,s:o,s:o,s:o,s:s}", "type", "run", "format", 1, "version",
+                             text(i->version), "command", text(i->command), "time", text(i->time), "pair", text(pair),
+                             "why", text(i->why), "policy", "contract");
+    json_object_set_new(line, "engines",
+                        json_pack("{s:o,s:o}", "ref", engine(ref, i->ref_device, i->ref_math), "fast",
+                                  engine(fast, i->fast_device, i->fast_math)));
+    json_object_set_new(line, "environment",
+                        json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "host", text(i->host), "os", text(i->os), "cpu",
+                                  text(i->cpu), "cores", count(i->cores), "compiler", text(i->compiler), "build",
+                                  text(i->build)));
+    json_object_set_new(line, "options", texts(i->option, i->n_option));
+    json_object_set_new(line, "weights", text(i->weights));
+    json_object_set_new(line, "seed", i->profile ? count(i->seed) : json_null());
+    json_object_set_new(line, "profile", i->profile ? text(i->profile) : json_null());
+    json_object_set_new(line, "fault", text(i->fault));
+    json_object_set_new(line, "oracles", oracle_names(j->setup.oracles | 1u));
+    json_object_set_new(line, "required", oracle_names(named));
+    json_object_set_new(line, "not_checked", texts(i->not_checked, i->n_not_checked));
+    return put(out, line, e);
+}
+
+static json_t *stats(const od_stats *s) {
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "host_live", count(s->host_live), "host_peak",
+                     count(s->host_peak), "device_live", count(s->device_live), "device_peak", count(s->device_peak),
+                     "launches", count(s->launches), "captures", count(s->captures), "replays", count(s->replays),
+                     "cache_hits", count(s->cache_hits), "fallbacks", count(s->fallbacks), "replaced",
+                     count(s->replaced), "math_mode", text(s->math_mode ? s->math_mode : ""), "device",
+                     text(s->device ? s->device : ""));
+}
+
+static json_t *row(const od_row *r) {
+    const od_comparison *w = &r->worst;
+    json_t *o = json_pack("{s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "tensor", od_tensor_class_name(r->cls), "step",
+                          od_step_class_name(r->step), "contract", r->contract, "compared", count(r->compared), "n",
+                          count(w->n), "mae", number(w->mae), "max_abs", number(w->max_abs), "rmse", number(w->rmse),
+                          "nmse", number(w->nmse));
+    json_object_set_new(
+        o, "ulp",
+        json_pack("{s:o,s:o,s:o}", "p50", number(w->ulp_p50), "p99", number(w->ulp_p99), "max", number(w->ulp_max)));
+    json_object_set_new(o, "share", number(r->share));
+    json_object_set_new(o, "at",
+                        json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name", text(r->name), "op", count(r->at.op), "call",
+                                  count(r->at.call), "session", count(r->at.session), "index", count(w->worst), "ref",
+                                  number(w->ref_worst), "fast", number(w->fast_worst)));
+    json_object_set_new(
+        o, "nonfinite",
+        json_pack("{s:o,s:o}", "ref", count(w->ref_nan + w->ref_inf), "fast", count(w->fast_nan + w->fast_inf)));
+    return o;
+}
+
+static json_t *rows(const od_evidence *ev) {
+    json_t *a = json_array();
+    for (int t = 0; ev && t < OD_TENSORS; t++)
+        for (int s = 0; s < OD_STEPS; s++)
+            for (int k = 1; k >= 0; k--)
+                if (ev->row[t][s][k].compared) json_array_append_new(a, row(&ev->row[t][s][k]));
+    return a;
+}
+
+static json_t *rulings(const od_verdict *v) {
+    json_t *a = json_array();
+    for (unsigned i = 0; i < OD_ORACLES; i++) {
+        const od_ruling *r = &v->ruling[i];
+        if (!(v->asked >> i & 1)) continue;
+        json_array_append_new(a, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o}", "oracle", od_oracle_at(i)->name, "verdict",
+                                           od_outcome_name(r->outcome), "signature", text(r->signature), "reason",
+                                           text(r->reason), "value", number(r->value), "bound", number(r->bound)));
+    }
+    return a;
+}
+
+static json_t *engines(const od_evidence *ev) {
+    json_t *o = json_object();
+    if (!ev) return o;
+    if (ev->ref_run.ran && ev->ref_run.status == OD_OK) json_object_set_new(o, "ref", stats(&ev->ref_stats));
+    if (ev->fast_run.ran && ev->fast_run.status == OD_OK) json_object_set_new(o, "fast", stats(&ev->fast_end));
+    if (ev->plain_run.ran && ev->plain_run.status == OD_OK) json_object_set_new(o, "plain", stats(&ev->plain_stats));
+    return o;
+}
+
+enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c, const od_verdict *v, od_error *e) {
+    char hash[17];
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)v->hash);
+    const od_row *worst = v->evidence ? od_evidence_worst(v->evidence, false) : NULL;
+    json_t *line = json_pack("{s:s,s:o,s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:s,s:o,s:o,s:o,s:o}", "type", "case", "case",
+                             text(i->path), "name", text(i->name), "note", text(c->note), "hash", hash, "pair",
+                             text(v->pair), "shape", text(v->shape), "gain", number(c->gain), "weights",
+                             text(c->model_folder[0] ? c->model_folder : "random"), "verdict",
+                             od_outcome_name(v->outcome), "signature", text(v->signature), "reason", text(v->reason),
+                             "share", number(worst ? worst->share : 0), "seconds", number(v->seconds));
+    json_object_set_new(line, "oracles", rulings(v));
+    json_object_set_new(line, "tensors", rows(v->evidence));
+    json_object_set_new(line, "engines", engines(v->evidence));
+    if (v->evidence && v->evidence->arbitration.ran) {
+        const od_arbitration *a = &v->evidence->arbitration;
+        json_object_set_new(line, "arbiter",
+                            json_pack("{s:s,s:s,s:o,s:o,s:s}", "tensor", od_tensor_class_name(a->cls), "step",
+                                      od_step_class_name(a->step), "ref_mae", number(a->ref_mae), "fast_mae",
+                                      number(a->fast_mae), "nearer", a->nearer));
+    }
+    json_object_set_new(line, "finding", text(i->finding));
+    json_object_set_new(line, "command", text(i->command));
+    return put(out, line, e);
+}
+
+static json_t *worst_of(double value, const char *name, enum od_tensor_class cls, enum od_step_class step) {
+    bool none = value == -1;
+    return json_pack("{s:o,s:o,s:s,s:s}", "value", none ? json_null() : number(value), "case", text(name), "tensor",
+                     none ? "" : od_tensor_class_name(cls), "step", none ? "" : od_step_class_name(step));
+}
+
+enum od_status od_result_summary(FILE *out, const od_tally *t, double seconds, bool interrupted, int exit_code,
+                                 od_error *e) {
+    json_t *line = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", "summary", "cases", count(t->cases),
+                             "pass", count(t->outcome[OD_PASS]), "finding", count(t->outcome[OD_FINDING]), "known",
+                             count(t->outcome[OD_KNOWN]), "skipped", count(t->outcome[OD_SKIPPED]), "inconclusive",
+                             count(t->outcome[OD_INCONCLUSIVE]), "error", count(t->outcome[OD_ERROR]), "compared",
+                             count(t->compared));
+    json_object_set_new(line, "worst_mae",
+                        worst_of(t->worst_mae, t->worst_mae_case, t->worst_mae_cls, t->worst_mae_step));
+    json_object_set_new(line, "worst_share",
+                        worst_of(t->worst_share, t->worst_share_case, t->worst_share_cls, t->worst_share_step));
+    json_object_set_new(line, "seconds", number(seconds));
+    json_object_set_new(line, "interrupted", json_boolean(interrupted));
+    json_object_set_new(line, "exit", json_integer(exit_code));
+    return put(out, line, e);
+}

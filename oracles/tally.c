@@ -1,0 +1,52 @@
+/* Counts of a run (judge.h). */
+#include <math.h>
+#include <stdio.h>
+
+#include "oracles/judge.h"
+
+void od_tally_init(od_tally *t) {
+    *t = (od_tally){.worst_mae = -1, .worst_share = -1};
+}
+
+static void note_worst(od_tally *t, const od_verdict *v, const char *name) {
+    const od_row *mae = od_evidence_worst(v->evidence, true), *share = od_evidence_worst(v->evidence, false);
+    if (mae && !isnan(t->worst_mae) && !(mae->worst.mae <= t->worst_mae)) {
+        t->worst_mae = mae->worst.mae;
+        t->worst_mae_cls = mae->cls;
+        t->worst_mae_step = mae->step;
+        snprintf(t->worst_mae_case, sizeof t->worst_mae_case, "%s", name);
+    }
+    if (share && share->share > t->worst_share) {
+        t->worst_share = share->share;
+        t->worst_share_cls = share->cls;
+        t->worst_share_step = share->step;
+        snprintf(t->worst_share_case, sizeof t->worst_share_case, "%s", name);
+    }
+}
+
+void od_tally_add(od_tally *t, const od_verdict *v, const char *name) {
+    t->cases++;
+    t->outcome[v->outcome]++;
+    t->bad_input += v->bad_input;
+    for (unsigned i = 0; i < OD_ORACLES; i++) {
+        if (!(v->asked >> i & 1)) continue;
+        enum od_outcome o = v->ruling[i].outcome;
+        t->ruled[i] += o == OD_PASS || o == OD_FINDING || o == OD_KNOWN;
+        t->open[i] += o == OD_INCONCLUSIVE;
+    }
+    if (!v->evidence) return;
+    t->compared += v->evidence->n_compared;
+    note_worst(t, v, name);
+}
+
+int od_tally_exit(const od_tally *t, unsigned required, unsigned named) {
+    if (t->outcome[OD_FINDING] > 0) return 1;
+    if (t->bad_input > 0) return 2;
+    if (t->outcome[OD_ERROR] > 0) return 3;
+    if (t->compared == 0 || t->outcome[OD_INCONCLUSIVE] > 0) return 4;
+    for (unsigned i = 0; i < OD_ORACLES; i++) {
+        if (((required | named) >> i & 1) && t->open[i] > 0) return 4;
+        if ((named >> i & 1) && t->ruled[i] == 0) return 4;
+    }
+    return 0;
+}

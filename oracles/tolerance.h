@@ -1,0 +1,28 @@
+/* Every bound that decides a verdict, and nothing else; tolerance.c says where each number comes from. */
+#ifndef OD_ORACLES_TOLERANCE_H
+#define OD_ORACLES_TOLERANCE_H
+
+#include <stdbool.h>
+
+typedef struct od_tolerance {
+    double mae;           /* accuracy: mean absolute error of one tensor at one step, model space */
+    double max_abs;       /* accuracy: largest single difference, model space */
+    double free_mae;      /* golden vectors: mean absolute error of a whole free-running forecast, model space */
+    double golden;        /* ref64 against a golden value, relative to max(1, |value|) */
+    double arbiter_share; /* share of the contract above which ref64 is asked who is nearer */
+    double gain_limit;    /* weights' gain above which free-running tensors are not contractual */
+    double memory_ratio;  /* peak bytes, fast over plain; live bytes, later request over the second */
+    double speed_ratio;   /* seconds, fast over plain */
+    double speed_spread;  /* a series of timings is noisy when its upper quartile exceeds the lower so many times */
+} od_tolerance;
+
+extern const od_tolerance od_bounds;
+
+/* err <= bound, so that NaN fails; a bound that is met exactly holds. */
+bool od_within(double err, double bound);
+
+/* Share of the contract that a pair of errors uses: max(mae/bound, max_abs/bound), infinite where either is no number.
+ * The contract holds exactly where the share is at most 1. */
+double od_contract_share(double mae, double max_abs);
+
+#endif

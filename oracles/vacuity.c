@@ -1,0 +1,42 @@
+/* Guards against verdicts that say nothing: a fast path that was not taken, numbers that are all zero, nothing
+ * compared. An engine without `recapture` has no graphs: asking it for one is not vacuous. */
+#include <stdio.h>
+
+#include "oracles/oracle.h"
+
+static void judge(od_ruling *out, const od_evidence *ev) {
+    const od_options *o = &ev->script->c->options;
+    const od_stats *f = &ev->fast_end;
+    if (ev->n_compared == 0) {
+        od_rule(out, OD_INCONCLUSIVE, "nothing was compared");
+        return;
+    }
+    if (ev->all_zero) {
+        od_rule_finding(out, "zero", "-", 0, 0, "every value compared is zero on both sides");
+        return;
+    }
+    if (o->graph && ev->setup->fast->recapture && f->replays == 0) {
+        od_rule_finding(out, "graph", "-", 0, 1, "graphs were asked for, none was replayed (%llu captured)",
+                        (unsigned long long)f->captures);
+        return;
+    }
+    bool caches = o->cache != OD_CACHE_OFF && od_config_time_layers(&ev->script->model->config) > 0;
+    if (caches && ev->script->has_decode && f->cache_hits == 0) {
+        od_rule_finding(out, "cache", "-", 0, 1, "a %s cache was asked for, no decode call used it",
+                        od_cache_name(o->cache));
+        return;
+    }
+    od_rule(out, OD_PASS, "%s", "");
+    if (f->fallbacks > 0)
+        od_rule(out, OD_PASS, "%llu calls left the fast path that the options ask for",
+                (unsigned long long)f->fallbacks);
+}
+
+const od_oracle od_oracle_vacuity = {
+    .name = "vacuity",
+    .about = "the fast path was not taken (graph, cache), everything is zero, or nothing was compared",
+    .in_fuzz = true,
+    .required = true,
+    .needs = 0,
+    .judge = judge,
+};
