@@ -90,9 +90,13 @@ static unsigned read_class(reader *r, const char *key, const json_t *v, const ch
     }
     const char *text = json_string_value(v);
     size_t length = json_string_length(v), h = sizeof head - 1, t = sizeof tail - 1;
-    if (length >= h + t && memcmp(text, head, h) == 0 && memcmp(text + length - t, tail, t) == 0) {
+    if (length >= h && memcmp(text, head, h) == 0) {
         text += h;
-        length -= h + t;
+        length -= h;
+        if (length >= t && memcmp(text + length - t, tail, t) == 0)
+            length -= t;
+        else
+            length = 0; /* half a wrapping: no name */
     }
     const char *dot = memrchr(text, '.', length);
     if (dot) {
