@@ -14,7 +14,7 @@
 static const double max_scaled = 50;       /* a single scaled step */
 static const double max_patch_square = 64; /* mean square of a patch's scaled steps: root 8 */
 static const double max_row_square = 16;   /* the same over the context of a row: root 4 */
-static const double max_far_fixed = 100;   /* |loc|/scale where own means are fed back, StdMeanScaler */
+static const double max_far_fixed = 200;   /* |loc|/scale where own means are fed back, StdMeanScaler */
 static const double max_far_causal = 8;    /* the same, causal scalers */
 static const double max_free_gain = 1.25;  /* of generated weights, free-running */
 enum { MAX_FREE_PATCHES = 8 };             /* free-running patches in one life */

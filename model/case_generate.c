@@ -36,7 +36,6 @@ static void draw_rate(od_case *c, od_rng *rng) {
     c->series_seed = od_pick_seed(rng);
     c->batch = od_pick(rng, 1, 2);
     c->variates = od_pick(rng, 1, 4);
-    c->generator = (enum od_generator)od_pick(rng, OD_GEN_NORMAL, OD_GEN_SMALL);
     add_op(c, OD_OP_PREFILL, 0)->steps = od_pick(rng, 1, 16 * 4);
     unsigned patches = od_pick(rng, 0, 8);
     bool own = od_pick_chance(rng, 2);
@@ -64,7 +63,6 @@ static void draw_model(od_case *c, od_rng *rng) {
 static void draw_series(od_case *c, od_rng *rng) {
     static const double scales[] = {1, 1, 1, 0.01, 3, 1000}, missing[] = {0.02, 0.1, 0.5};
     c->series_seed = od_pick_seed(rng);
-    c->generator = (enum od_generator)od_pick(rng, OD_GEN_NORMAL, OD_GEN_SMALL);
     c->scale = scales[od_pick(rng, 0, 5)];
     c->batch = od_pick(rng, 1, 3);
     c->variates = od_pick_size(rng, 1, od_pick_chance(rng, 6) ? 33 : 7);
@@ -130,8 +128,11 @@ void od_case_generate(od_case *c, uint64_t seed, uint64_t index, enum od_profile
     char name[64];
     snprintf(name, sizeof name, "case/%d/%s/%" PRIu64, OD_CASE_FORMAT, profile_names[profile], index);
     od_rng rng = od_rng_make(seed, od_rng_name_key(name));
+    /* Drawn once, lest the generators that often leave the domain become rare. */
+    enum od_generator generator = (enum od_generator)od_pick(&rng, OD_GEN_NORMAL, OD_GEN_SMALL);
     for (int i = 0; i < MAX_DRAWS; i++) {
         od_case_init(c);
+        c->generator = generator;
         if (profile == OD_PROFILE_RATE)
             draw_rate(c, &rng);
         else

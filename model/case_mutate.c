@@ -238,8 +238,10 @@ static void forget_verdict(od_case *c) {
     c->found_value = c->found_bound = 0;
 }
 
-static bool is_good(const od_case *c, double limit) {
-    return od_case_check(c, NULL) == OD_OK && od_case_work(c) <= limit && od_case_in_domain(c);
+/* Legal, no dearer than limit, in the domain, and not what it was (a step may have chosen what stood there). */
+static bool is_good(const od_case *c, double limit, uint64_t old_hash) {
+    return od_case_check(c, NULL) == OD_OK && od_case_work(c) <= limit && od_case_hash(c) != old_hash &&
+           od_case_in_domain(c);
 }
 
 /* A folder whose model was not read is replaced by generated weights, a file that cannot be read by a walk. */
@@ -267,13 +269,14 @@ void od_case_mutate(od_case *c, uint64_t seed) {
     make_readable(c);
     const od_case before = *c;
     double limit = fmax(cheap, od_case_work(c));
+    uint64_t old_hash = od_case_hash(c);
     for (int i = 0; i < MAX_STEPS; i++) {
         *c = before;
         change(c, &rng);
         if (i > MAX_STEPS / 2) change(c, &rng); /* two steps may get where one does not */
         repair_series(c);
         repair_schedule(c);
-        if (is_good(c, limit)) return;
+        if (is_good(c, limit, old_hash)) return;
     }
     od_case_generate(c, seed, 0, OD_PROFILE_DEFAULT);
     memcpy(c->path, before.path, sizeof c->path);
@@ -317,6 +320,7 @@ void od_case_cross(od_case *c, const od_case *other, uint64_t seed) {
     make_readable(c);
     const od_case before = *c;
     double limit = fmax(cheap, od_case_work(c));
+    uint64_t old_hash = od_case_hash(c);
     for (int i = 0; i < MAX_STEPS; i++) {
         *c = before;
         unsigned parts = od_pick(&rng, 1, 14); /* neither nothing nor all of the other */
@@ -329,7 +333,7 @@ void od_case_cross(od_case *c, const od_case *other, uint64_t seed) {
         if (parts & 8) c->options = other->options;
         repair_series(c);
         repair_schedule(c);
-        if (is_good(c, limit)) return;
+        if (is_good(c, limit, old_hash)) return;
     }
     *c = before;
     od_case_mutate(c, seed);
