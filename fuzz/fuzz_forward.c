@@ -16,7 +16,7 @@
 #include "ref/ref.h"
 
 static struct {
-    bool ready;
+    bool ready, stopping;
     char base[OD_CASE_PATH]; /* a name in OD_CORPUS, so that relative paths resolve from there */
     od_judge judge;
     od_tally tally;
@@ -29,7 +29,7 @@ static const od_engine_api *engine_named(const char *name) {
         od_error e;
         if (strcmp(known[i]->name, name) != 0) continue;
         if (known[i]->probe(&e) == OD_OK) return known[i];
-        fprintf(stderr, "fuzz_forward: engine %s: %s\n", name, e.text);
+        fprintf(stderr, "fuzz_forward: %s\n", e.text);
         exit(3);
     }
     fprintf(stderr, "fuzz_forward: '%s' is no engine: ref, ref64, gpu or twin\n", name);
@@ -47,7 +47,7 @@ static void print_statistics(void) {
             (unsigned long long)fuzz.replays, (unsigned long long)fuzz.cache_hits,
             (unsigned long long)t->outcome[OD_SKIPPED], (unsigned long long)t->outcome[OD_INCONCLUSIVE],
             (unsigned long long)fuzz.unusable, (unsigned long long)t->outcome[OD_FINDING]);
-    if (t->compared > 0 || t->outcome[OD_FINDING] > 0) return;
+    if (fuzz.stopping || t->compared > 0 || t->cases + fuzz.unusable == 0) return;
     fprintf(stderr, "fuzz_forward: nothing was compared\n");
     _exit(4);
 }
@@ -77,6 +77,7 @@ static void stop_at_finding(const od_verdict *v, od_case *c) {
                 fuzz.judge.setup.fast->name);
     else
         fprintf(stderr, "  %s\n", e.text);
+    fuzz.stopping = true;
     print_statistics();
     abort();
 }
@@ -89,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     od_fuzz_case(&c, data, size, fuzz.base);
     od_judge_case(&v, &fuzz.judge, &c);
     if (v.bad_input) { /* it names a file that is not there: not the fast path's fault */
-        fuzz.unusable++;
+        if (fuzz.unusable++ < 8) fprintf(stderr, "fuzz_forward: unusable input: %s\n", v.reason);
         return -1;
     }
     od_tally_add(&fuzz.tally, &v, "");
@@ -101,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (v.outcome == OD_FINDING) stop_at_finding(&v, &c);
     if (v.outcome == OD_ERROR) {
         fprintf(stderr, "fuzz_forward: ERROR: %s\n", v.reason);
+        fuzz.stopping = true;
         exit(3);
     }
     return 0;

@@ -1,6 +1,6 @@
 /* A target without a fuzz engine: any compiler builds it, and every input runs once.
  *   replay_forward FILE-OR-FOLDER…      a folder stands for the regular files in it, in order of name
- * Exit 0: all ran, no finding. A finding aborts, as under libFuzzer. 2: no file, or one that cannot be read. */
+ * Exit 0: all ran, no finding. A finding aborts, as under libFuzzer. 2: no file, or one that cannot be read or used. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "fuzz/target.h"
 #include "model/file.h"
 
-static size_t n_input;
+static size_t n_input, n_unusable;
 
 static void run_file(const char *path) {
     char *bytes = NULL;
@@ -21,7 +21,7 @@ static void run_file(const char *path) {
         exit(2);
     }
     fprintf(stderr, "%s\n", path);
-    LLVMFuzzerTestOneInput((const uint8_t *)bytes, size);
+    n_unusable += LLVMFuzzerTestOneInput((const uint8_t *)bytes, size) != 0;
     free(bytes);
     n_input++;
 }
@@ -53,6 +53,6 @@ int main(int argc, char **argv) {
         fprintf(stderr, "replay: no file to run; give case files, or folders with some\n");
         return 2;
     }
-    fprintf(stderr, "replay: %zu files\n", n_input);
-    return 0;
+    fprintf(stderr, "replay: %zu files, %zu of them unusable\n", n_input, n_unusable);
+    return n_unusable ? 2 : 0;
 }
