@@ -53,6 +53,10 @@ static unsigned power_within(size_t n, unsigned lo, unsigned hi) {
     return p;
 }
 
+static od_grid block_a_row(size_t rows, size_t width) {
+    return (od_grid){.x = (unsigned)rows, .y = 1, .threads = power_within(width, 8, 256)};
+}
+
 static void ingest_and_scale(work *w) {
     const od_shape *shape = w->shape;
     const od_config *c = w->c;
@@ -77,8 +81,8 @@ static void ingest_and_scale(work *w) {
 }
 
 static void add_bias(work *w, float *x, enum od_weight bias, size_t width, size_t rows) {
-    const od_add_bias_args args = {.x = x, .bias = weight(w, bias, 0), .width = (uint32_t)width, .count = rows * width};
-    LAUNCH(w, add_bias, cover(args.count), args);
+    const od_add_bias_args args = {.x = x, .bias = weight(w, bias, 0), .width = (uint32_t)width};
+    LAUNCH(w, add_bias, block_a_row(rows, width), args);
 }
 
 static void embed(work *w) {
@@ -106,9 +110,8 @@ static void residual(work *w, enum od_weight bias, size_t layer) {
     const od_residual_args args = {.x = scratch(w, OD_SCRATCH_X),
                                    .y = scratch(w, OD_SCRATCH_PRODUCT),
                                    .bias = weight(w, bias, layer),
-                                   .width = (uint32_t)w->c->d_model,
-                                   .count = w->tokens * w->c->d_model};
-    LAUNCH(w, residual, cover(args.count), args);
+                                   .width = (uint32_t)w->c->d_model};
+    LAUNCH(w, residual, block_a_row(w->tokens, w->c->d_model), args);
 }
 
 static void attention(work *w, size_t layer) {
@@ -163,8 +166,8 @@ static void mlp(work *w, size_t layer) {
                                  .x = scratch(w, OD_SCRATCH_MLP_IN),
                                  .bias = weight(w, OD_W_MLP_IN_BIAS, layer),
                                  .width = (uint32_t)w->c->d_mlp,
-                                 .count = w->tokens * w->c->d_mlp};
-    LAUNCH(w, swiglu, cover(args.count), args);
+                                 .rows = (uint32_t)w->tokens};
+    LAUNCH(w, swiglu, block_a_row(w->tokens, w->c->d_mlp), args);
     product(w, 0, scratch(w, OD_SCRATCH_PRODUCT), args.y, w->tokens, OD_W_MLP_OUT, layer);
     residual(w, OD_W_MLP_OUT_BIAS, layer);
 }

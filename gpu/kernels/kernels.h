@@ -12,8 +12,9 @@
 /* Letters: R = B·V rows (series), N tokens of the call = R·S, S patches of the call, token (r, i) = r·S + i. */
 #define OD_KERNEL_LIST(X)                                                                                              \
     X(ingest)                                                                                                          \
-    X(scaler) X(patchify) X(add_bias) X(rmsnorm) X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head)   \
-        X(mean) X(keep)
+    X(scaler)                                                                                                          \
+    X(patchify) X(add_bias) X(rmsnorm) X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean)     \
+        X(keep)
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,
@@ -87,12 +88,11 @@ typedef struct od_patchify_args {
     uint64_t count;
 } od_patchify_args;
 
-/* x[i] += bias[i mod width]. Grid covers count. */
+/* x[row, width] += bias. A block a row. */
 typedef struct od_add_bias_args {
     float *x;
     const float *bias;
     uint32_t width;
-    uint64_t count;
 } od_add_bias_args;
 
 /* y = x / sqrt(mean(x²) + 1e-8) · scale, a block a row of width. */
@@ -127,20 +127,18 @@ typedef struct od_attend_args {
 
 enum { OD_ATTEND_TILE = 64 };
 
-/* x += y + bias. Grid covers count. */
+/* x[N, D] += y + bias. A block a token. */
 typedef struct od_residual_args {
     float *x;
     const float *y, *bias;
-    uint32_t width;
-    uint64_t count;
+    uint32_t width; /* D */
 } od_residual_args;
 
-/* y[N, M] = silu(gate)·up, gate and up the halves of x[N, 2M] + bias. Grid covers N·M. */
+/* y[N, M] = silu(gate)·up, gate and up the halves of x[N, 2M] + bias. A block a token. */
 typedef struct od_swiglu_args {
     float *y;
     const float *x, *bias;
-    uint32_t width; /* M */
-    uint64_t count;
+    uint32_t width, rows; /* M, N */
 } od_swiglu_args;
 
 /* df, loc, scale, probs from the raw products [N·P, K]; one thread an (N, P) position. */

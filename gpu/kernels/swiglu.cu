@@ -1,15 +1,15 @@
-/* silu(gate)·up. */
+/* silu(gate)·up: a block a token. */
 #include "gpu/kernels/kernel.cuh"
 
 OD_KERNEL(swiglu, struct od_swiglu_args) {
-    const uint64_t count = OD_KERNEL_FAULT(b, TAIL) ? a.count - 1 : a.count;
+    const float *x = a.x + (uint64_t)b.x * 2 * a.width;
+    float *y = a.y + (uint64_t)b.x * a.width;
+    uint32_t end = a.width;
+    if (OD_KERNEL_FAULT(b, TAIL) && b.x == a.rows - 1) end--;
     OD_PHASE(t, b) {
-        const uint64_t i = OD_INDEX(t, b);
-        if (i < count) {
-            const uint32_t f = i % a.width;
-            const float *row = a.x + i / a.width * 2 * a.width;
-            const float gate = row[f] + a.bias[f], up = row[a.width + f] + a.bias[a.width + f];
-            a.y[i] = gate / (1.0f + expf(-gate)) * up;
+        for (uint32_t f = t; f < end; f += b.threads) {
+            const float gate = x[f] + a.bias[f], up = x[a.width + f] + a.bias[a.width + f];
+            y[f] = gate / (1.0f + expf(-gate)) * up;
         }
     }
 }
