@@ -24,22 +24,23 @@ enum od_status od_vector_open(od_vector *v, const char *name, enum od_xpos_cente
 void od_vector_close(od_vector *v);
 
 typedef struct od_vector_error {
-    double mae, max; /* of |got - want|, divided by `unit` */
-    double relative; /* largest |got - want| / max(1, |want|) */
-    size_t worst;    /* index of the largest difference */
-    bool finite;     /* all differences are; else mae and max are NaN */
+    double mae, max;  /* of |got - want|, divided by `unit` */
+    double relative;  /* largest |got - want| / max(1, |want|) */
+    double first_mae; /* mae over the first `first` entries of axis 2 (a forecast's first patch), or of all */
+    size_t worst;     /* index of the largest difference */
+    bool finite;      /* all differences are; else mae and max are NaN */
 } od_vector_error;
 
-/* got against want, of one shape (OD_BAD_INPUT otherwise). unit > 0: the length of 1 in model space. */
+/* got against want, of one shape (OD_BAD_INPUT otherwise). unit > 0: the length of 1 in model space. first: 0 = all. */
 enum od_status od_vector_compare(od_vector_error *out, const od_tensor *got, const od_tensor *want, double unit,
-                                 od_error *e);
+                                 size_t first, od_error *e);
 
 /* What data space is divided by to come into model space: the mean of prefill.scaler_scale for forecasts and for the
  * scaler's loc and scale, else 1. `golden` finds a tensor by its name. */
 double od_vector_unit(const char *name, const od_tensor *prefill_scale);
 
-/* Every golden tensor of v against the result's (each must be there, in the golden shape), and no tensor more.
- * visit is called for each, with the error; returns the number of tensors compared through *n. */
+/* Every golden tensor of v against the result's: each must be there, in the golden shape, and no tensor more. `visit`
+ * is called for each (first_mae: the first patch of forecasts); *n counts the tensors compared. */
 typedef void od_vector_visit(void *context, const od_tensor *golden, const od_vector_error *error);
 enum od_status od_vector_each(size_t *n, const od_vector *v, const od_forward_result *result, od_vector_visit *visit,
                               void *context, od_error *e);
