@@ -5,6 +5,7 @@ Each rule prints what it looked at and every breach as file:line; exit 1 on a br
 look at (a check that saw nothing has not passed). test_house.py plants a breach of each rule.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import re
@@ -189,17 +190,41 @@ def layout(options):
     print(f"layout: {len(files)} files")
 
 
+def tidy(options):
+    """clang-tidy's short list (.clang-tidy) finds nothing in what this build compiles."""
+    path = os.path.join(options.build or ".", "compile_commands.json")
+    if not os.path.exists(path):
+        raise Nothing(f"no {path}")
+    with open(path, encoding="utf-8") as f:
+        files = sorted({e["file"] for e in json.load(f) if e["file"].endswith((".c", ".cpp"))})
+    if not files:
+        raise Nothing(f"no C or C++ in {path}")
+
+    def look(file):
+        return subprocess.run([options.clang_tidy, "-p", options.build, "--quiet", file], check=False,
+                              capture_output=True, text=True)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for file, done in zip(files, pool.map(look, files)):
+            errors = [line for line in done.stdout.splitlines() if re.search(r":\d+: (error|warning): ", line)]
+            yield from errors
+            if done.returncode and not errors:
+                yield f"{file}: clang-tidy failed: {done.stderr.strip()}"
+    print(f"tidy: {len(files)} files")
+
+
 RULES = {"arrows": arrows, "flags": flags, "faults": faults, "top-level": top_level, "size": size, "bounds": bounds,
-         "layout": layout}
+         "layout": layout, "tidy": tidy}
 
 
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rules", nargs="+", choices=RULES)
     parser.add_argument("--root", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
-    parser.add_argument("--build", help="flags: a build folder, whose compile_commands.json is read")
+    parser.add_argument("--build", help="flags, tidy: a build folder, whose compile_commands.json is read")
     parser.add_argument("--bin", nargs="+", help="faults: binaries of a build without faults")
     parser.add_argument("--clang-format", default="clang-format")
+    parser.add_argument("--clang-tidy", default="clang-tidy")
     options = parser.parse_args(arguments)
     options.root = os.path.abspath(options.root)
     breached = 0

@@ -114,6 +114,18 @@ class House(unittest.TestCase):
         self.write("ref/x.c", "int  a ;\n")
         self.breached("layout", "ref/x.c:1: ")
 
+    @unittest.skipUnless(shutil.which("clang-tidy"), "no clang-tidy")
+    def test_what_clang_tidy_finds_is_named(self):
+        shutil.copy(os.path.join(os.path.dirname(house.__file__), "../../.clang-tidy"), self.root)
+        file = self.write("ref/x.c", "#include <string.h>\nint f(const char *a);\n"
+                          "int f(const char *a) { return strcmp(a, \"b\") == 2; }\n")
+        build = os.path.join(self.root, "build")
+        self.write("build/compile_commands.json",
+                   f'[{{"directory": "{self.root}", "file": "{file}", "command": "cc -c {file}"}}]')
+        self.breached("tidy", "bugprone-suspicious-string-compare", "--build", build)
+        self.write("ref/x.c", "int f(void);\nint f(void) { return 1; }\n")
+        self.assertEqual(self.run_rule("tidy", "--build", build)[0], 0)
+
     def test_seeing_nothing_is_no_pass(self):
         empty = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, empty)

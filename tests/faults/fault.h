@@ -6,12 +6,12 @@
 #define OD_FAULTS_FAULT_H
 
 /* X(tag, "name", "what is wrong") */
-#define OD_FAULT_LIST(X)                                                                                      \
-    X(TAIL, "kernel-tail", "the SwiGLU kernel leaves out the last element of its last block")                 \
-    X(CAUSAL, "causal-mask", "time-wise attention sees one patch of the future")                              \
-    X(CACHE_POS, "cache-position", "decode writes keys and values one place too early")                       \
-    X(SCALER, "scaler-bessel", "the causal scaler divides by the weight instead of the weight less one")      \
-    X(EDGE, "graph-missing-edge", "the side stream of the captured graph does not wait for the unembedding")  \
+#define OD_FAULT_LIST(X)                                                                                               \
+    X(TAIL, "kernel-tail", "the SwiGLU kernel leaves out the last element of its last block")                          \
+    X(CAUSAL, "causal-mask", "time-wise attention sees one patch of the future")                                       \
+    X(CACHE_POS, "cache-position", "decode writes keys and values one place too early")                                \
+    X(SCALER, "scaler-bessel", "the causal scaler divides by the weight instead of the weight less one")               \
+    X(EDGE, "graph-missing-edge", "the side stream of the captured graph does not wait for the unembedding")           \
     X(FROZEN, "graph-frozen-argument", "the captured graph keeps the position of the call that captured it")
 
 enum od_fault {
@@ -19,7 +19,7 @@ enum od_fault {
 #define OD_FAULT_TAG(tag, name, about) OD_FAULT_##tag,
     OD_FAULT_LIST(OD_FAULT_TAG)
 #undef OD_FAULT_TAG
-    OD_FAULT_COUNT
+        OD_FAULT_COUNT
 };
 
 #ifdef OD_FAULTS
