@@ -71,6 +71,27 @@ START_TEST(groups_do_not_see_each_other) {
 }
 END_TEST
 
+/* A patch has its own ids: variates 0 and 1 are one group up to patch 2 and strangers after. In a model of space-wise
+ * layers alone a patch sees nothing but its own time. */
+START_TEST(groups_may_change_from_patch_to_patch) {
+    fixture f;
+    od_config config = fixture_config();
+    const size_t n = 5 * P;
+    config.space_every = 1;
+    fixture_open(&f, fixture_api(_i), &config, OD_CACHE_OFF, 1, 2, n);
+    for (size_t t = 2 * P; t < n; t++) f.id[t] = 1;
+    od_session *s = fixture_session(&f, n);
+    fixture_prefill(&f, s, n);
+    const answer *before = fixture_answer(&f, s, 0);
+    for (size_t t = 0; t < n; t++) f.value[n + t] += (float)(t % 3);
+    ck_assert(!f.api->reset(s, NULL));
+    fixture_prefill(&f, s, n);
+    const answer *after = fixture_answer(&f, s, 1);
+    for (size_t i = 0; i < 5; i++) ck_assert_int_eq(same_steps(before, after, "loc", 0, i * P, (i + 1) * P), i >= 2);
+    fixture_close(&f);
+}
+END_TEST
+
 /* A context that fills no whole patch is the context with zeros, mask 0 and its first id in front. */
 START_TEST(padding_is_done_on_the_left) {
     fixture f;
@@ -87,8 +108,10 @@ START_TEST(padding_is_done_on_the_left) {
                 }
             }
         od_session *whole = fixture_session(&f, n), *cut = fixture_session(&f, n);
-        const od_window window = fixture_window(&f, pad, n - pad);
+        const od_window window = fixture_window(&f, pad, n - pad), other = fixture_window(&f, P, n - P);
         fixture_prefill(&f, whole, n);
+        ck_assert(!f.api->prefill(cut, &other, NULL)); /* what lay there before is no padding */
+        ck_assert(!f.api->reset(cut, NULL));
         ck_assert(!f.api->prefill(cut, &window, NULL));
         answer_same_bits(fixture_answer(&f, whole, 0), fixture_answer(&f, cut, 1));
         fixture_close(&f);
@@ -285,6 +308,7 @@ Suite *suite_identity(void) {
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, the_last_patch_does_not_move_the_past, 0, 2);
     tcase_add_loop_test(tc, groups_do_not_see_each_other, 0, 2);
+    tcase_add_loop_test(tc, groups_may_change_from_patch_to_patch, 0, 2);
     tcase_add_loop_test(tc, padding_is_done_on_the_left, 0, 2);
     tcase_add_loop_test(tc, cached_equals_recomputed_around_the_origin, 0, 6);
     tcase_add_loop_test(tc, decoding_equals_a_longer_context, 0, 2);
