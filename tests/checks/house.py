@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 ROOMS = ("model", "ref", "gpu", "oracles", "fuzz", "tests")
-SOURCES = (".c", ".h", ".cpp", ".cu", ".cuh")
+SOURCES = (".c", ".h", ".inc", ".cpp", ".cu", ".cuh")
 LINES = SOURCES + (".py", ".sh", ".txt", ".cmake", ".md", ".yml")
 TOP_LEVEL = set(
     "CMakeLists.txt CMakePresets.json README.md CONTRIBUTING.md LICENSE .ci .github .clusterfuzzlite .clang-format "
