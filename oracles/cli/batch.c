@@ -1,0 +1,327 @@
+/* Many cases, one run: what run, replay and fuzz share. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/file.h"
+#include "oracles/cli/cli.h"
+#include "oracles/finding.h"
+#include "oracles/tolerance.h"
+
+enum { MAX_NOT_CHECKED = 8, COMMAND = 4096 };
+
+struct od_batch {
+    const od_args *args;
+    od_judge judge;
+    od_verdict verdict;
+    od_environment env;
+    bool fuzz;
+    unsigned named;                                 /* oracles of --require */
+    od_case_file model_config, model_weights;       /* --model: digests of its files */
+    char model_folder[OD_CASE_PATH];                /* absolute; "" = none */
+    char why[400], command[COMMAND], tail[COMMAND]; /* tail: the options that reproduce a case */
+    char ref_device[160], ref_math[32], fast_device[160], fast_math[32];
+    const char *not_checked[MAX_NOT_CHECKED];
+    size_t n_not_checked;
+    char not_asked[200];
+    FILE *json;
+    od_junit junit;
+    od_tally tally;
+    od_table_row *rows;
+    size_t n_row, cap_row;
+    double start;
+};
+
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
+
+static enum od_status choose_oracles(od_batch *b, od_error *e) {
+    const od_args *a = b->args;
+    unsigned only = 0, number;
+    for (size_t i = 0; i < a->n_only; i++) {
+        enum od_status s = od_oracle_find(&number, a->only[i], e);
+        if (s != OD_OK) return s;
+        only |= 1u << number;
+    }
+    for (size_t i = 0; i < a->n_require; i++) {
+        enum od_status s = od_oracle_find(&number, a->require[i], e);
+        if (s != OD_OK) return s;
+        b->named |= 1u << number;
+    }
+    b->judge.setup.oracles = (only ? only : b->fuzz ? od_oracles_fuzz() : od_oracles_all()) | b->named | 1u;
+    b->judge.required = od_oracles_required() | b->named;
+    return OD_OK;
+}
+
+static enum od_status check_switches(const od_args *a, od_error *e) {
+    od_options unused = od_options_default();
+    for (size_t i = 0; i < a->n_set; i++) {
+        enum od_status s = od_options_set(&unused, a->set[i], e);
+        if (s != OD_OK) return od_error_prefix(e, "--set");
+    }
+    if (a->policy && strcmp(a->policy, "contract") != 0)
+        return od_fail(e, OD_BAD_INPUT, "--policy %.60s: this version knows 'contract' only", a->policy);
+    return OD_OK;
+}
+
+static enum od_status find_model(od_batch *b, od_error *e) {
+    const char *dir = b->args->model;
+    if (!dir) return OD_OK;
+    char *whole = realpath(dir, NULL), path[OD_CASE_PATH + 32];
+    if (!whole || strlen(whole) >= sizeof b->model_folder - 40) {
+        free(whole);
+        return od_fail(e, OD_BAD_INPUT, "--model %.300s: %s", dir,
+                       errno == ENOENT ? "there is no such folder" : "no usable folder");
+    }
+    snprintf(b->model_folder, sizeof b->model_folder, "%s", whole);
+    free(whole);
+    snprintf(path, sizeof path, "%s/config.json", b->model_folder);
+    enum od_status s = od_file_digest(&b->model_config.bytes, &b->model_config.xxh64, path, e);
+    if (s != OD_OK) return s;
+    snprintf(path, sizeof path, "%s/model.safetensors", b->model_folder);
+    return od_file_digest(&b->model_weights.bytes, &b->model_weights.xxh64, path, e);
+}
+
+/* The words that make a case run as it did here, behind its path. */
+static void make_tail(od_batch *b) {
+    const od_args *a = b->args;
+    size_t size = sizeof b->tail;
+    od_append_word(b->tail, size, "--ref");
+    od_append_word(b->tail, size, b->judge.setup.ref->name);
+    od_append_word(b->tail, size, "--fast");
+    od_append_word(b->tail, size, b->judge.setup.fast->name);
+    for (size_t i = 0; i < a->n_set; i++) {
+        od_append_word(b->tail, size, "--set");
+        od_append_word(b->tail, size, a->set[i]);
+    }
+    for (size_t i = 0; i < a->n_only; i++) {
+        od_append_word(b->tail, size, "--only");
+        od_append_word(b->tail, size, a->only[i]);
+    }
+    for (size_t i = 0; i < a->n_require; i++) {
+        od_append_word(b->tail, size, "--require");
+        od_append_word(b->tail, size, a->require[i]);
+    }
+    if (a->model) {
+        od_append_word(b->tail, size, "--model");
+        od_append_word(b->tail, size, a->model);
+    }
+    for (int i = 0; i < a->argc; i++) od_append_word(b->command, sizeof b->command, a->argv[i]);
+}
+
+static void list_not_checked(od_batch *b) {
+    const char *fast = b->judge.setup.fast->name;
+    if (strcmp(fast, "twin") == 0)
+        b->not_checked[b->n_not_checked++] =
+            "warp-level races, TF32 and cuBLAS: the twin runs the fast path's own kernels on the CPU";
+    b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
+    unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
+    if (left == 0) return;
+    snprintf(b->not_asked, sizeof b->not_asked, "oracles that were not asked:");
+    for (unsigned i = 0; i < OD_ORACLES; i++)
+        if (left >> i & 1) od_append_word(b->not_asked, sizeof b->not_asked, od_oracle_at(i)->name);
+    b->not_checked[b->n_not_checked++] = b->not_asked;
+}
+
+enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, od_error *e) {
+    *out = NULL;
+    od_batch *b = calloc(1, sizeof *b);
+    if (!b) return od_fail(e, OD_NO_MEMORY, "no memory for a run");
+    b->args = args;
+    b->fuzz = fuzz;
+    b->start = od_seconds();
+    od_tally_init(&b->tally);
+    const od_engine_api *ref = NULL, *fast = NULL;
+    enum od_status s = check_switches(args, e);
+    if (s == OD_OK) s = od_cli_pair(&ref, &fast, b->why, sizeof b->why, args, e);
+    if (s == OD_OK) {
+        od_judge_init(&b->judge, ref, fast);
+        s = choose_oracles(b, e);
+    }
+    if (s == OD_OK) s = find_model(b, e);
+    if (s == OD_OK) s = od_cli_device(b->ref_device, sizeof b->ref_device, b->ref_math, sizeof b->ref_math, ref, e);
+    if (s == OD_OK)
+        s = od_cli_device(b->fast_device, sizeof b->fast_device, b->fast_math, sizeof b->fast_math, fast, e);
+    if (s != OD_OK) {
+        od_batch_destroy(b);
+        return s;
+    }
+    if (od_cli_find_engine(&b->judge.setup.arbiter, "ref64", NULL) != OD_OK) b->judge.setup.arbiter = NULL;
+    b->judge.setup.always_arbiter = args->arbiter;
+    b->judge.setup.detail = args->json != NULL;
+    od_environment_fill(&b->env);
+    make_tail(b);
+    list_not_checked(b);
+    *out = b;
+    return OD_OK;
+}
+
+void od_batch_destroy(od_batch *b) {
+    if (!b) return;
+    if (b->json) fclose(b->json);
+    od_junit_free(&b->junit);
+    for (size_t i = 0; i < b->n_row; i++) od_table_row_free(&b->rows[i]);
+    free(b->rows);
+    od_judge_free(&b->judge);
+    free(b);
+}
+
+enum od_status od_batch_prepare(const od_batch *b, od_case *c, od_error *e) {
+    for (size_t i = 0; i < b->args->n_set; i++) {
+        enum od_status s = od_options_set(&c->options, b->args->set[i], e);
+        if (s != OD_OK) return s;
+    }
+    if (!b->model_folder[0]) return OD_OK;
+    c->preset[0] = '\0';
+    c->gain = 1;
+    c->weight_seed = 0;
+    snprintf(c->model_folder, sizeof c->model_folder, "%s", b->model_folder);
+    c->model_config = b->model_config;
+    c->model_weights = b->model_weights;
+    return OD_OK;
+}
+
+/* ---- run --------------------------------------------------------------------------------------------------------- */
+
+enum od_status od_batch_begin(od_batch *b, od_error *e) {
+    const od_args *a = b->args;
+    printf("%s against %s: %s\n", b->judge.setup.ref->name, b->judge.setup.fast->name, b->why);
+    if (b->env.fault[0]) printf("planted fault: %s\n", b->env.fault);
+    fflush(stdout);
+    if (!a->json) return OD_OK;
+    b->json = fopen(a->json, "w");
+    if (!b->json) return od_fail(e, OD_IO, "%s: cannot be written: %s", a->json, strerror(errno));
+    od_run_info info = {.version = OD_VERSION,
+                        .command = b->command,
+                        .time = b->env.time,
+                        .why = b->why,
+                        .ref_device = b->ref_device,
+                        .ref_math = b->ref_math,
+                        .fast_device = b->fast_device,
+                        .fast_math = b->fast_math,
+                        .host = b->env.host,
+                        .os = b->env.os,
+                        .cpu = b->env.cpu,
+                        .compiler = b->env.compiler,
+                        .build = b->env.build,
+                        .cores = b->env.cores,
+                        .weights = b->model_folder[0] ? b->model_folder : "by case",
+                        .fault = b->env.fault,
+                        .profile = b->fuzz ? (a->profile ? a->profile : "default") : NULL,
+                        .seed = a->seed,
+                        .option = a->set,
+                        .n_option = a->n_set,
+                        .not_checked = b->not_checked,
+                        .n_not_checked = b->n_not_checked};
+    return od_result_run(b->json, &info, &b->judge, b->named, e);
+}
+
+static const char *stem(char *out, size_t size, const char *path) {
+    const char *slash = strrchr(path, '/');
+    snprintf(out, size, "%s", slash ? slash + 1 : path);
+    size_t n = strlen(out);
+    if (n > 5 && strcmp(out + n - 5, ".json") == 0) out[n - 5] = '\0';
+    return out;
+}
+
+static void reproduce(char *text, size_t size, const od_batch *b, const char *path, const char *finding) {
+    const char *program = b->args->program;
+    text[0] = '\0';
+    if (b->env.fault[0]) snprintf(text, size, "OD_FAULT=%s", b->env.fault);
+    if (b->fuzz && !finding[0]) {
+        unsigned long long seed, index;
+        char profile[32] = "";
+        if (sscanf(path, "seed %llu index %llu profile %31s", &seed, &index, profile) == 3) {
+            size_t at = strlen(text);
+            snprintf(text + at, size - at,
+                     "%s%s new --seed %llu --index %llu --profile %s > case.json && %s run case.json", at ? " " : "",
+                     program, seed, index, profile, program);
+        }
+    } else {
+        od_append_word(text, size, program);
+        od_append_word(text, size, "run");
+        od_append_word(text, size, finding[0] ? finding : path);
+    }
+    size_t at = strlen(text);
+    snprintf(text + at, size - at, " %s", b->tail);
+}
+
+static enum od_status add_row(od_batch *b, const char *name, const char *finding, od_error *e) {
+    if (b->fuzz && b->verdict.outcome <= OD_PASS) return OD_OK; /* thousands of them: only the counts */
+    if (b->n_row == b->cap_row) {
+        size_t cap = b->cap_row ? b->cap_row * 2 : 64;
+        od_table_row *rows = realloc(b->rows, cap * sizeof *rows);
+        if (!rows) return od_fail(e, OD_NO_MEMORY, "no memory for %zu table rows", cap);
+        b->rows = rows;
+        b->cap_row = cap;
+    }
+    od_table_row_fill(&b->rows[b->n_row++], name, &b->verdict, finding);
+    return OD_OK;
+}
+
+enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error *e) {
+    od_verdict *v = &b->verdict;
+    char name[OD_CASE_PATH], finding[OD_CASE_PATH * 2] = "", command[COMMAND + 2048];
+    od_judge_case(v, &b->judge, c);
+    stem(name, sizeof name, path);
+    od_tally_add(&b->tally, v, name);
+    const char *out = b->args->out ? b->args->out : b->fuzz ? "out" : NULL;
+    if (v->outcome == OD_FINDING && out) {
+        enum od_status s = od_finding_write(finding, sizeof finding, out, c, v, b->env.line, e);
+        if (s != OD_OK) return s;
+    }
+    reproduce(command, sizeof command, b, path, finding);
+    enum od_status s = OD_OK;
+    if (b->json) {
+        od_case_info info = {.path = path, .name = name, .finding = finding, .command = command};
+        s = od_result_case(b->json, &info, c, v, e);
+    }
+    if (s == OD_OK && b->args->junit && !od_junit_case(&b->junit, name, v, command))
+        s = od_fail(e, OD_NO_MEMORY, "no memory for the JUnit report");
+    return s == OD_OK ? add_row(b, name, v->outcome == OD_FINDING ? command : "", e) : s;
+}
+
+const od_tally *od_batch_tally(const od_batch *b) {
+    return &b->tally;
+}
+
+static void print_summary(const od_batch *b, double seconds, bool interrupted) {
+    const od_tally *t = &b->tally;
+    printf("%s%llu cases in %.1f s (%.0f a second), %llu tensors held to the contract\n",
+           interrupted ? "interrupted: " : "", (unsigned long long)t->cases, seconds,
+           seconds > 0 ? (double)t->cases / seconds : 0, (unsigned long long)t->compared);
+    if (t->worst_share >= 0)
+        printf("worst MAE %.2e (%s/%s of %s); worst use of the contract %.1f %% (%s/%s of %s)\n", t->worst_mae,
+               od_tensor_class_name(t->worst_mae_cls), od_step_class_name(t->worst_mae_step), t->worst_mae_case,
+               100 * t->worst_share, od_tensor_class_name(t->worst_share_cls), od_step_class_name(t->worst_share_step),
+               t->worst_share_case);
+    if (b->args->quiet) return;
+    printf("contract: MAE at most %g, any difference at most %g, in model space\n", od_bounds.mae, od_bounds.max_abs);
+    if (b->model_folder[0])
+        printf("weights: %s\n", b->model_folder);
+    else
+        printf("weights: random, drawn from each case's seed, unless the case names a folder\n");
+    for (size_t i = 0; i < b->n_not_checked; i++) printf("not checked: %s\n", b->not_checked[i]);
+}
+
+int od_batch_end(od_batch *b, bool interrupted) {
+    double seconds = od_seconds() - b->start;
+    const od_tally *t = &b->tally;
+    int code = od_tally_exit(t, b->judge.required, b->named);
+    if (!od_table_print(b->rows, b->n_row, b->args->quiet || b->fuzz))
+        fprintf(stderr, "oracle-diff: no memory for the table\n");
+    print_summary(b, seconds, interrupted);
+    for (int i = OD_OUTCOMES - 1; i >= 0; i--)
+        if (t->outcome[i] || i == OD_PASS)
+            printf("%s %llu  ", od_outcome_name((enum od_outcome)i), (unsigned long long)t->outcome[i]);
+    printf("(%s against %s)\n", b->judge.setup.ref->name, b->judge.setup.fast->name);
+    fflush(stdout);
+    od_error e = {0};
+    enum od_status s = OD_OK;
+    if (b->json) s = od_result_summary(b->json, t, seconds, interrupted, code, &e);
+    if (s == OD_OK && b->args->junit) s = od_junit_write(&b->junit, b->args->junit, t, seconds, &e);
+    if (s != OD_OK) {
+        int failed = od_complain(&e);
+        if (code != OD_EXIT_FINDING) code = failed;
+    }
+    return code;
+}

@@ -1,0 +1,174 @@
+/* The command line: what its files share. Here, and only here, the engines have names. */
+#ifndef OD_ORACLES_CLI_CLI_H
+#define OD_ORACLES_CLI_CLI_H
+
+#include <argp.h>
+#include <stdio.h>
+
+#include "oracles/judge.h"
+#include "oracles/result.h"
+
+/* Exit codes (scripts depend on them). */
+enum { OD_EXIT_PASS = 0, OD_EXIT_FINDING = 1, OD_EXIT_USAGE = 2, OD_EXIT_ENVIRONMENT = 3, OD_EXIT_NOTHING = 4 };
+
+enum { OD_ARGS_LIST = 32 };
+
+/* Everything that a command may be told; texts are borrowed from argv. */
+typedef struct od_args {
+    const char *program; /* as it was called */
+    char **argv;
+    int argc;
+    const char *ref, *fast; /* NULL: by default */
+    const char *set[OD_ARGS_LIST], *only[OD_ORACLES], *require[OD_ORACLES];
+    size_t n_set, n_only, n_require;
+    const char *policy, *json, *junit, *out, *model;
+    bool quiet, arbiter;
+    uint64_t seed, index, cases;
+    bool has_seed, has_index, has_cases, has_seconds;
+    double seconds;
+    const char *profile;
+    const char *engine, *case_path, *xpos; /* forward */
+    uint64_t context;
+    bool has_context;
+    double relative; /* compare; -1: the contract */
+    bool list_oracles, list_engines, list_presets;
+    const char **rest;
+    size_t n_rest;
+} od_args;
+
+typedef struct od_command {
+    const char *name, *usage, *about; /* usage: what stands behind the name */
+    const struct argp_option *options;
+    bool common;                     /* takes the common options as well */
+    int (*run)(const od_args *args); /* the exit code */
+} od_command;
+
+extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_cmd_show, od_cmd_forward, od_cmd_compare,
+    od_cmd_report, od_cmd_list;
+
+/* Keys of long options. */
+enum od_key {
+    OD_KEY_REF = 256,
+    OD_KEY_FAST,
+    OD_KEY_SET,
+    OD_KEY_POLICY,
+    OD_KEY_ONLY,
+    OD_KEY_REQUIRE,
+    OD_KEY_JSON,
+    OD_KEY_JUNIT,
+    OD_KEY_QUIET,
+    OD_KEY_OUT,
+    OD_KEY_ARBITER,
+    OD_KEY_MODEL,
+    OD_KEY_SEED,
+    OD_KEY_INDEX,
+    OD_KEY_CASES,
+    OD_KEY_SECONDS,
+    OD_KEY_PROFILE,
+    OD_KEY_ENGINE,
+    OD_KEY_CASE,
+    OD_KEY_CONTEXT,
+    OD_KEY_XPOS,
+    OD_KEY_RELATIVE,
+    OD_KEY_ORACLES,
+    OD_KEY_ENGINES,
+    OD_KEY_PRESETS,
+    OD_KEY_HELP
+};
+
+/* Parses the words behind the command's name. OD_BAD_INPUT with the word; *helped: --help was printed, nothing is to
+ * be done. args->rest is malloc'd. */
+enum od_status od_args_parse(od_args *args, const od_command *command, int argc, char **argv, bool *helped,
+                             od_error *e);
+
+/* "oracle-diff: <text of e>" on stderr; the exit code that belongs to the status. */
+int od_complain(const od_error *e);
+
+/* ---- engines.c --------------------------------------------------------------------------------------------------- */
+
+/* Engine i of the list; NULL past the end. */
+const od_engine_api *od_cli_engine(size_t i);
+enum od_status od_cli_find_engine(const od_engine_api **out, const char *name, od_error *e);
+
+/* The pair that the arguments ask for, ready (probed), and why[size]. OD_NO_DEVICE where one is missing. */
+enum od_status od_cli_pair(const od_engine_api **ref, const od_engine_api **fast, char *why, size_t size,
+                           const od_args *args, od_error *e);
+
+/* Device and math mode that an engine reports, by a small model. Texts are copied. */
+enum od_status od_cli_device(char *device, size_t device_size, char *math, size_t math_size, const od_engine_api *api,
+                             od_error *e);
+
+/* ---- environment.c ----------------------------------------------------------------------------------------------- */
+
+typedef struct od_environment {
+    char host[128], os[160], cpu[128], compiler[128], time[32], line[OD_CASE_TEXT];
+    const char *build, *fault;
+    unsigned cores;
+} od_environment;
+
+void od_environment_fill(od_environment *env);
+
+/* One word for a shell, quoted where it must be, appended to text[size]. */
+void od_append_word(char *text, size_t size, const char *word);
+
+/* ---- batch.c ----------------------------------------------------------------------------------------------------- */
+
+/* Many cases, one run: the engines, the results' outputs, the table, the counts. */
+typedef struct od_batch od_batch;
+
+/* Checks the arguments and finds the engines; writes nothing yet. `fuzz`: fuzz's oracles by default, and findings are
+ * always written as files. */
+enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, od_error *e);
+
+/* Puts --set and --model into a case, and checks it again. */
+enum od_status od_batch_prepare(const od_batch *b, od_case *c, od_error *e);
+
+/* Opens the outputs and prints the first line. */
+enum od_status od_batch_begin(od_batch *b, od_error *e);
+
+/* Judges a prepared case. `path` names it (a file, or "seed S index I profile P"); *c may be changed. */
+enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error *e);
+
+const od_tally *od_batch_tally(const od_batch *b);
+
+/* Table, summary, JUnit; the exit code. */
+int od_batch_end(od_batch *b, bool interrupted);
+void od_batch_destroy(od_batch *b); /* NULL is fine */
+
+/* ---- output.c ---------------------------------------------------------------------------------------------------- */
+
+/* A line of the run's table; texts are owned by the list. */
+typedef struct od_table_row {
+    char *name, *verdict, *mae, *share, *where, *notes;
+    enum od_outcome outcome;
+} od_table_row;
+
+/* One row for a judged case. NULL texts on exhausted memory are printed empty. */
+void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, const char *finding);
+void od_table_row_free(od_table_row *row);
+
+/* Prints rows; with `bad_only` those that are neither PASS, KNOWN nor SKIPPED. False where libsmartcols fails. */
+bool od_table_print(const od_table_row *rows, size_t n, bool bad_only);
+
+/* Any table: columns' names, then n_row·n_column cells. The columns whose bit is set in `right` are aligned right. */
+bool od_grid_print(const char *const *columns, size_t n_column, unsigned right, const char *const *cells, size_t n_row);
+
+/* ---- junit.c ----------------------------------------------------------------------------------------------------- */
+
+/* A growing JUnit file in memory. */
+typedef struct od_junit {
+    char *text;
+    size_t size;
+    FILE *stream;
+} od_junit;
+
+bool od_junit_case(od_junit *j, const char *name, const od_verdict *v, const char *command);
+enum od_status od_junit_write(od_junit *j, const char *path, const od_tally *t, double seconds, od_error *e);
+void od_junit_free(od_junit *j);
+
+/* ---- shared by run and replay (run.c) ---------------------------------------------------------------------------- */
+
+/* Reads and prepares every case first (one bad file: exit 2, nothing is run or written), then judges them. */
+int od_run_files(const od_args *args, const char *const *paths, size_t n);
+
+#endif

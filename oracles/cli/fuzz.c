@@ -1,0 +1,89 @@
+/* fuzz: case after case from a seed, until the time or the number is spent. */
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "oracles/cli/cli.h"
+
+static const double default_seconds = 60;
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal_number) {
+    stopped = 1;
+}
+
+static void show_progress(const od_args *a, const od_tally *t, double spent, double seconds) {
+    fprintf(stderr, "\r\033[K%llu cases, %.0f/s, worst MAE %.2e, %llu findings", (unsigned long long)t->cases,
+            spent > 0 ? (double)t->cases / spent : 0, t->worst_mae < 0 ? 0 : t->worst_mae,
+            (unsigned long long)t->outcome[OD_FINDING]);
+    if (a->has_cases) fprintf(stderr, ", %llu left", (unsigned long long)(a->cases - t->cases));
+    if (isfinite(seconds)) fprintf(stderr, ", %.0f s left", fmax(0, seconds - spent));
+}
+
+static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profile, double seconds, od_error *e) {
+    bool progress = !a->quiet && isatty(STDERR_FILENO);
+    double start = od_seconds(), shown = start;
+    enum od_status s = OD_OK;
+    static od_case c;
+    for (uint64_t i = 0; s == OD_OK && !stopped; i++) {
+        double now = od_seconds();
+        if ((a->has_cases && i >= a->cases) || now - start >= seconds) break;
+        char path[128];
+        snprintf(path, sizeof path, "seed %llu index %llu profile %s", (unsigned long long)a->seed,
+                 (unsigned long long)(a->index + i), a->profile ? a->profile : "default");
+        od_case_generate(&c, a->seed, a->index + i, profile);
+        s = od_batch_prepare(b, &c, e);
+        if (s == OD_OK) s = od_batch_case(b, &c, path, e);
+        if (progress && now - shown > 0.25) {
+            show_progress(a, od_batch_tally(b), now - start, seconds);
+            shown = now;
+        }
+    }
+    if (progress) fputs("\r\033[K", stderr);
+    return s;
+}
+
+static int run(const od_args *args) {
+    od_error e = {0};
+    enum od_profile profile = OD_PROFILE_DEFAULT;
+    od_batch *b = NULL;
+    enum od_status s = OD_OK;
+    if (args->n_rest > 0) s = od_fail(&e, OD_BAD_INPUT, "fuzz: '%.200s' is one word too many", args->rest[0]);
+    if (s == OD_OK && args->has_cases && args->cases == 0) s = od_fail(&e, OD_BAD_INPUT, "--cases 0: nothing to do");
+    if (s == OD_OK && args->profile) s = od_profile_parse(&profile, args->profile, &e);
+    if (s == OD_OK) s = od_batch_create(&b, args, true, &e);
+    if (s == OD_OK) s = od_batch_begin(b, &e);
+    if (s != OD_OK) {
+        od_batch_destroy(b);
+        return od_complain(&e);
+    }
+    struct sigaction action = {.sa_handler = stop, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    double seconds = args->has_seconds ? args->seconds : args->has_cases ? (double)INFINITY : default_seconds;
+    s = loop(b, args, profile, seconds, &e);
+    int code = od_batch_end(b, stopped);
+    if (s != OD_OK) {
+        int failed = od_complain(&e);
+        if (code != OD_EXIT_FINDING) code = failed;
+    }
+    od_batch_destroy(b);
+    return code;
+}
+
+static const struct argp_option options[] = {
+    {"seconds", OD_KEY_SECONDS, "N", 0, "Stop after so long (default 60, or no limit with --cases)", 0},
+    {"cases", OD_KEY_CASES, "N", 0, "Stop after so many cases", 0},
+    {"seed", OD_KEY_SEED, "S", 0, "Seed of the cases (default 0); case i depends on seed, i and profile alone", 0},
+    {"index", OD_KEY_INDEX, "I", 0, "Number of the first case (default 0)", 0},
+    {"profile", OD_KEY_PROFILE, "NAME", 0, "default or rate", 0},
+    {0}};
+
+const od_command od_cmd_fuzz = {.name = "fuzz",
+                                .usage = "",
+                                .about = "Generate cases and judge them; findings go to --out (default out)",
+                                .options = options,
+                                .common = true,
+                                .run = run};

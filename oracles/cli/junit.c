@@ -1,0 +1,63 @@
+/* Results as JUnit XML, kept in memory and written through a rename. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/file.h"
+#include "oracles/cli/cli.h"
+
+static void put_escaped(FILE *f, const char *s) {
+    for (; *s; s++) {
+        switch (*s) {
+        case '&': fputs("&amp;", f); break;
+        case '<': fputs("&lt;", f); break;
+        case '>': fputs("&gt;", f); break;
+        case '"': fputs("&quot;", f); break;
+        default: fputc((unsigned char)*s < ' ' || *s == 0x7f ? ' ' : *s, f);
+        }
+    }
+}
+
+bool od_junit_case(od_junit *j, const char *name, const od_verdict *v, const char *command) {
+    if (!j->stream) j->stream = open_memstream(&j->text, &j->size);
+    FILE *f = j->stream;
+    if (!f) return false;
+    fputs("  <testcase classname=\"oracle-diff\" name=\"", f);
+    put_escaped(f, name);
+    fprintf(f, "\" time=\"%.6f\">", v->seconds);
+    const char *tag = v->outcome == OD_FINDING                                  ? "failure"
+                      : v->outcome == OD_ERROR || v->outcome == OD_INCONCLUSIVE ? "error"
+                      : v->outcome == OD_SKIPPED                                ? "skipped"
+                                                                                : NULL;
+    if (tag) {
+        fprintf(f, "<%s message=\"", tag);
+        put_escaped(f, v->reason);
+        fputs("\">", f);
+        put_escaped(f, v->signature);
+        fputs(v->signature[0] ? "\n" : "", f);
+        put_escaped(f, command);
+        fprintf(f, "</%s>", tag);
+    }
+    fputs("</testcase>\n", f);
+    return !ferror(f);
+}
+
+enum od_status od_junit_write(od_junit *j, const char *path, const od_tally *t, double seconds, od_error *e) {
+    if (j->stream && fflush(j->stream) != 0) return od_fail(e, OD_NO_MEMORY, "no memory for the JUnit report");
+    char *whole = NULL;
+    int n = asprintf(&whole,
+                     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"oracle-diff\" tests=\"%llu\" "
+                     "failures=\"%llu\" errors=\"%llu\" skipped=\"%llu\" time=\"%.3f\">\n%s</testsuite>\n",
+                     (unsigned long long)t->cases, (unsigned long long)t->outcome[OD_FINDING],
+                     (unsigned long long)(t->outcome[OD_ERROR] + t->outcome[OD_INCONCLUSIVE]),
+                     (unsigned long long)t->outcome[OD_SKIPPED], seconds, j->text ? j->text : "");
+    if (n < 0) return od_fail(e, OD_NO_MEMORY, "no memory for the JUnit report");
+    enum od_status s = od_file_write(path, whole, (size_t)n, e);
+    free(whole);
+    return s;
+}
+
+void od_junit_free(od_junit *j) {
+    if (j->stream) fclose(j->stream);
+    free(j->text);
+    *j = (od_junit){0};
+}

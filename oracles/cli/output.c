@@ -1,0 +1,118 @@
+/* Tables, by libsmartcols. */
+#include <libsmartcols.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "oracles/cli/cli.h"
+#include "oracles/tolerance.h"
+
+static char *formatted(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *formatted(const char *format, ...) {
+    va_list args;
+    char *text = NULL;
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0) text = NULL;
+    va_end(args);
+    return text;
+}
+
+/* What else a reader should know: the arbiter's word, rulings that did not pass, free-running tensors not judged. */
+static char *notes(const od_verdict *v, const char *finding) {
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return NULL;
+    const char *between = "";
+    if (v->reason[0]) {
+        fprintf(f, "%s", v->reason);
+        between = "; ";
+    }
+    for (unsigned i = 0; i < OD_ORACLES; i++) {
+        const od_ruling *r = &v->ruling[i];
+        if (!(v->asked >> i & 1) || !r->reason[0] || r->outcome == OD_SKIPPED) continue;
+        if (strcmp(r->reason, v->reason) == 0) continue;
+        if (r->outcome == OD_PASS && od_oracle_at(i) == &od_oracle_speed)
+            continue; /* a passed speed's figures are in the results, not here */
+        if (r->outcome == OD_PASS)
+            fprintf(f, "%s%s", between, r->reason);
+        else
+            fprintf(f, "%s%s %s: %s", between, od_oracle_at(i)->name, od_outcome_name(r->outcome), r->reason);
+        between = "; ";
+    }
+    if (v->evidence && v->evidence->arbitration.ran) {
+        const od_arbitration *a = &v->evidence->arbitration;
+        fprintf(f, "%sref64: %s/%s off by %.2g (reference), %.2g (fast)", between, od_tensor_class_name(a->cls),
+                od_step_class_name(a->step), a->ref_mae, a->fast_mae);
+        between = "; ";
+    }
+    if (finding[0]) fprintf(f, "%s%s", between, finding);
+    if (fclose(f) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, const char *finding) {
+    const od_row *share = v->evidence ? od_evidence_worst(v->evidence, false) : NULL;
+    const od_row *mae = v->evidence ? od_evidence_worst(v->evidence, true) : NULL;
+    *row = (od_table_row){
+        .outcome = v->outcome,
+        .name = formatted("%s", name),
+        .verdict = formatted("%s", od_outcome_name(v->outcome)),
+        .mae = mae ? formatted("%.2e", mae->worst.mae) : NULL,
+        .share = share ? formatted("%.1f", 100 * share->share) : NULL,
+        .where = share ? formatted("%s/%s", od_tensor_class_name(share->cls), od_step_class_name(share->step)) : NULL,
+        .notes = notes(v, finding)};
+}
+
+void od_table_row_free(od_table_row *row) {
+    free(row->name);
+    free(row->verdict);
+    free(row->mae);
+    free(row->share);
+    free(row->where);
+    free(row->notes);
+    *row = (od_table_row){0};
+}
+
+bool od_grid_print(const char *const *columns, size_t n_column, unsigned right, const char *const *cells,
+                   size_t n_row) {
+    struct libscols_table *t = scols_new_table();
+    bool ok = t != NULL;
+    for (size_t i = 0; ok && i < n_column; i++)
+        ok = scols_table_new_column(t, columns[i], 0, right >> i & 1 ? SCOLS_FL_RIGHT : 0) != NULL;
+    for (size_t i = 0; ok && i < n_row; i++) {
+        struct libscols_line *line = scols_table_new_line(t, NULL);
+        ok = line != NULL;
+        for (size_t k = 0; ok && k < n_column; k++) {
+            const char *cell = cells[i * n_column + k];
+            ok = scols_line_set_data(line, k, cell ? cell : "") == 0;
+        }
+    }
+    fflush(stdout);
+    if (ok) {
+        scols_table_enable_nowrap(t, 1);
+        ok = scols_print_table(t) == 0;
+    }
+    scols_unref_table(t);
+    return ok;
+}
+
+bool od_table_print(const od_table_row *rows, size_t n, bool bad_only) {
+    static const char *const columns[] = {"CASE", "VERDICT", "WORST MAE", "% OF CONTRACT", "AT", "NOTES"};
+    const char **cells = calloc(n ? n * 6 : 1, sizeof *cells);
+    if (!cells) return false;
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        const od_table_row *r = &rows[i];
+        if (bad_only && (r->outcome == OD_PASS || r->outcome == OD_KNOWN || r->outcome == OD_SKIPPED)) continue;
+        const char *line[] = {r->name, r->verdict, r->mae, r->share, r->where, r->notes};
+        memcpy(cells + 6 * k++, line, sizeof line);
+    }
+    bool ok = k == 0 || od_grid_print(columns, 6, 0xc, cells, k);
+    free(cells);
+    return ok;
+}

@@ -1,0 +1,68 @@
+/* replay: every case below the folders named, in sorted order. */
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "oracles/cli/cli.h"
+
+typedef struct path_list {
+    char **path;
+    size_t n, cap;
+} path_list;
+
+static enum od_status keep(path_list *list, const char *path, od_error *e) {
+    if (list->n == list->cap) {
+        size_t cap = list->cap ? list->cap * 2 : 128;
+        char **grown = realloc(list->path, cap * sizeof *grown);
+        if (!grown) return od_fail(e, OD_NO_MEMORY, "no memory for %zu paths", cap);
+        list->path = grown;
+        list->cap = cap;
+    }
+    list->path[list->n] = strdup(path);
+    return list->path[list->n++] ? OD_OK : od_fail(e, OD_NO_MEMORY, "no memory for a path");
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b) {
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static bool is_case(const FTSENT *entry) {
+    size_t n = entry->fts_namelen;
+    return entry->fts_info == FTS_F && n > 5 && strcmp(entry->fts_name + n - 5, ".json") == 0;
+}
+
+static enum od_status collect(path_list *list, const char *dir, od_error *e) {
+    char *roots[] = {(char *)dir, NULL};
+    size_t before = list->n;
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+    if (!tree) return od_fail(e, OD_NO_MEMORY, "%s: cannot be walked", dir);
+    enum od_status s = OD_OK;
+    for (FTSENT *entry; s == OD_OK && (entry = fts_read(tree));) {
+        if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR)
+            s = od_fail(e, OD_BAD_INPUT, "%.300s: %s", entry->fts_path, strerror(entry->fts_errno));
+        else if (entry->fts_level == 0 && entry->fts_info != FTS_D)
+            s = od_fail(e, OD_BAD_INPUT, "%.300s: is no folder (run takes single cases)", entry->fts_path);
+        else if (is_case(entry))
+            s = keep(list, entry->fts_path, e);
+        if (s != OD_OK || (entry->fts_level == 0 && entry->fts_info == FTS_DP)) break;
+    }
+    fts_close(tree);
+    if (s == OD_OK && list->n == before)
+        s = od_fail(e, OD_BAD_INPUT, "%.300s: holds no case (*.json, also in folders below)", dir);
+    return s;
+}
+
+static int run(const od_args *args) {
+    od_error e = {0};
+    path_list list = {0};
+    enum od_status s = OD_OK;
+    if (args->n_rest == 0) s = od_fail(&e, OD_BAD_INPUT, "replay: which folder? Give at least one with cases");
+    for (size_t i = 0; s == OD_OK && i < args->n_rest; i++) s = collect(&list, args->rest[i], &e);
+    int code = s == OD_OK ? od_run_files(args, (const char *const *)list.path, list.n) : od_complain(&e);
+    for (size_t i = 0; i < list.n; i++) free(list.path[i]);
+    free(list.path);
+    return code;
+}
+
+const od_command od_cmd_replay = {
+    .name = "replay", .usage = "DIR…", .about = "Run every case below folders, sorted", .common = true, .run = run};
