@@ -23,26 +23,27 @@ const od_row *od_evidence_worst(const od_evidence *ev, bool by_mae) {
     return worst;
 }
 
-static void structure(od_evidence *ev, const od_call_at *at, enum od_tensor_class cls, const char *text,
-                      const char *name) {
+static void structure(od_evidence *ev, const od_call_at *at, enum od_tensor_class cls, const char *text) {
     if (ev->structure_differs) return;
     ev->structure_differs = true;
     ev->structure_at = *at;
     ev->structure_cls = cls;
-    snprintf(ev->structure, sizeof ev->structure, "op %u call %u: %.*s %s", at->op, at->call, OD_NAME_MAX, name, text);
+    snprintf(ev->structure, sizeof ev->structure, "op %u call %u session %u: %.250s", at->op, at->call, at->session,
+             text);
 }
 
 static void compare_tensor(od_evidence *ev, const od_trace_call *call, size_t i, size_t k) {
     od_tensor ref = od_trace_view(&ev->ref, i), fast = od_trace_view(&ev->fast, k);
     enum od_tensor_class cls = ev->ref.tensor[i].cls;
     if (cls == OD_TENSORS) {
-        structure(ev, &call->at, OD_TENSORS, "is no output of the model", ref.name);
+        structure(ev, &call->at, OD_TENSORS, "the reference gives a tensor that is no output of the model");
         return;
     }
     double unit = od_tensor_in_data_space(cls) ? call->unit : 1;
     od_comparison cmp;
-    if (od_compare(&cmp, &ref, &fast, unit, false, NULL) != OD_OK) {
-        structure(ev, &call->at, cls, "has another shape than in the reference", ref.name);
+    od_error e;
+    if (od_compare(&cmp, &ref, &fast, unit, false, &e) != OD_OK) {
+        structure(ev, &call->at, cls, e.text);
         return;
     }
     bool contract = od_is_contractual(ev->script->c, &call->at);
@@ -80,11 +81,13 @@ static void compare_call(od_evidence *ev, size_t c) {
             for (k = 0; k < b->n && strcmp(ev->fast.tensor[b->first + k].view.name, name) != 0;) k++;
         if (k < b->n)
             compare_tensor(ev, a, a->first + i, b->first + k);
-        else
-            structure(ev, &a->at, ev->ref.tensor[a->first + i].cls, "is missing in the fast path", name);
+        else {
+            char text[OD_NAME_MAX + 40];
+            snprintf(text, sizeof text, "%s is missing in the fast path", name);
+            structure(ev, &a->at, ev->ref.tensor[a->first + i].cls, text);
+        }
     }
-    if (b->n > a->n)
-        structure(ev, &a->at, OD_TENSORS, "has more tensors in the fast path than in the reference", "the answer");
+    if (b->n > a->n) structure(ev, &a->at, OD_TENSORS, "the fast path gives more tensors than the reference");
 }
 
 void od_evidence_compare(od_evidence *ev) {

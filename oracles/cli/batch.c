@@ -245,7 +245,7 @@ static void reproduce(char *text, size_t size, const od_batch *b, const char *pa
     snprintf(text + at, size - at, " %s", b->tail);
 }
 
-static enum od_status add_row(od_batch *b, const char *name, const char *finding, od_error *e) {
+static enum od_status add_row(od_batch *b, const char *name, const char *finding, const char *command, od_error *e) {
     if (b->fuzz && b->verdict.outcome <= OD_PASS) return OD_OK; /* thousands of them: only the counts */
     if (b->n_row == b->cap_row) {
         size_t cap = b->cap_row ? b->cap_row * 2 : 64;
@@ -254,7 +254,7 @@ static enum od_status add_row(od_batch *b, const char *name, const char *finding
         b->rows = rows;
         b->cap_row = cap;
     }
-    od_table_row_fill(&b->rows[b->n_row++], name, &b->verdict, finding);
+    od_table_row_fill(&b->rows[b->n_row++], name, &b->verdict, finding, command);
     return OD_OK;
 }
 
@@ -277,7 +277,7 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
     }
     if (s == OD_OK && b->args->junit && !od_junit_case(&b->junit, name, v, command))
         s = od_fail(e, OD_NO_MEMORY, "no memory for the JUnit report");
-    return s == OD_OK ? add_row(b, name, v->outcome == OD_FINDING ? command : "", e) : s;
+    return s == OD_OK ? add_row(b, name, finding, command, e) : s;
 }
 
 const od_tally *od_batch_tally(const od_batch *b) {
@@ -310,10 +310,11 @@ int od_batch_end(od_batch *b, bool interrupted) {
     if (!od_table_print(b->rows, b->n_row, b->args->quiet || b->fuzz))
         fprintf(stderr, "oracle-diff: no memory for the table\n");
     print_summary(b, seconds, interrupted);
-    for (int i = OD_OUTCOMES - 1; i >= 0; i--)
-        if (t->outcome[i] || i == OD_PASS)
-            printf("%s %llu  ", od_outcome_name((enum od_outcome)i), (unsigned long long)t->outcome[i]);
-    printf("(%s against %s)\n", b->judge.setup.ref->name, b->judge.setup.fast->name);
+    static const enum od_outcome order[] = {OD_PASS, OD_FINDING, OD_KNOWN, OD_SKIPPED, OD_INCONCLUSIVE, OD_ERROR};
+    for (int i = 0; i < OD_OUTCOMES; i++)
+        printf("%s %llu%s", od_outcome_name(order[i]), (unsigned long long)t->outcome[order[i]],
+               i + 1 < OD_OUTCOMES ? ", " : "");
+    printf(" (%s against %s, exit %d)\n", b->judge.setup.ref->name, b->judge.setup.fast->name, code);
     fflush(stdout);
     od_error e = {0};
     enum od_status s = OD_OK;

@@ -140,14 +140,18 @@ void od_batch_destroy(od_batch *b); /* NULL is fine */
 /* A line of the run's table; texts are owned by the list. */
 typedef struct od_table_row {
     char *name, *verdict, *mae, *share, *where, *notes;
+    char *details; /* of a finding: several lines, printed below the table */
     enum od_outcome outcome;
 } od_table_row;
 
-/* One row for a judged case. NULL texts on exhausted memory are printed empty. */
-void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, const char *finding);
+/* One row for a judged case; finding: the file written for it, "" = none; command: reproduces it. NULL texts on
+ * exhausted memory are printed empty. */
+void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, const char *finding,
+                       const char *command);
 void od_table_row_free(od_table_row *row);
 
-/* Prints rows; with `bad_only` those that are neither PASS, KNOWN nor SKIPPED. False where libsmartcols fails. */
+/* Prints rows and the findings in full; with `bad_only` rows that are neither PASS, KNOWN nor SKIPPED. False where
+ * libsmartcols fails. */
 bool od_table_print(const od_table_row *rows, size_t n, bool bad_only);
 
 /* Any table: columns' names, then n_row·n_column cells. The columns whose bit is set in `right` are aligned right. */

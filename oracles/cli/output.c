@@ -7,6 +7,8 @@
 #include "oracles/cli/cli.h"
 #include "oracles/tolerance.h"
 
+enum { MAX_DETAILS = 20 };
+
 static char *formatted(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static char *formatted(const char *format, ...) {
@@ -18,36 +20,24 @@ static char *formatted(const char *format, ...) {
     return text;
 }
 
-/* What else a reader should know: the arbiter's word, rulings that did not pass, free-running tensors not judged. */
-static char *notes(const od_verdict *v, const char *finding) {
+/* What else a reader should know, in short: rulings that are no plain PASS. */
+static char *notes(const od_verdict *v) {
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
     if (!f) return NULL;
     const char *between = "";
-    if (v->reason[0]) {
-        fprintf(f, "%s", v->reason);
-        between = "; ";
-    }
+    if (v->asked == 0) fprintf(f, "%s", v->reason);
     for (unsigned i = 0; i < OD_ORACLES; i++) {
         const od_ruling *r = &v->ruling[i];
-        if (!(v->asked >> i & 1) || !r->reason[0] || r->outcome == OD_SKIPPED) continue;
-        if (strcmp(r->reason, v->reason) == 0) continue;
-        if (r->outcome == OD_PASS && od_oracle_at(i) == &od_oracle_speed)
-            continue; /* a passed speed's figures are in the results, not here */
+        if (!(v->asked >> i & 1) || r->outcome == OD_SKIPPED) continue;
+        if (r->outcome == OD_PASS && (!r->reason[0] || od_oracle_at(i) == &od_oracle_speed)) continue;
         if (r->outcome == OD_PASS)
             fprintf(f, "%s%s", between, r->reason);
         else
-            fprintf(f, "%s%s %s: %s", between, od_oracle_at(i)->name, od_outcome_name(r->outcome), r->reason);
+            fprintf(f, "%s%s: %s", between, od_outcome_name(r->outcome), r->signature[0] ? r->signature : r->reason);
         between = "; ";
     }
-    if (v->evidence && v->evidence->arbitration.ran) {
-        const od_arbitration *a = &v->evidence->arbitration;
-        fprintf(f, "%sref64: %s/%s off by %.2g (reference), %.2g (fast)", between, od_tensor_class_name(a->cls),
-                od_step_class_name(a->step), a->ref_mae, a->fast_mae);
-        between = "; ";
-    }
-    if (finding[0]) fprintf(f, "%s%s", between, finding);
     if (fclose(f) != 0) {
         free(text);
         return NULL;
@@ -55,7 +45,33 @@ static char *notes(const od_verdict *v, const char *finding) {
     return text;
 }
 
-void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, const char *finding) {
+/* A finding in full: what, who is nearer, where the case lies, how to run it again. */
+static char *details(const char *name, const od_verdict *v, const char *finding, const char *command) {
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return NULL;
+    fprintf(f, "FINDING  %s\n", name);
+    for (unsigned i = 0; i < OD_ORACLES; i++)
+        if (v->ruling[i].outcome == OD_FINDING && (v->asked >> i & 1))
+            fprintf(f, "  %-9s%s\n           %s\n", od_oracle_at(i)->name, v->ruling[i].reason, v->ruling[i].signature);
+    if (strncmp(v->signature, "expect/", 7) == 0) fprintf(f, "  %s\n", v->reason);
+    if (v->evidence && v->evidence->arbitration.ran) {
+        const od_arbitration *a = &v->evidence->arbitration;
+        fprintf(f, "  ref64    nearer: %s; %s/%s is off by %.2e in the reference, %.2e in the fast path\n", a->nearer,
+                od_tensor_class_name(a->cls), od_step_class_name(a->step), a->ref_mae, a->fast_mae);
+    }
+    if (finding[0]) fprintf(f, "  case     %s\n", finding);
+    fprintf(f, "  replay   %s\n", command);
+    if (fclose(f) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, const char *finding,
+                       const char *command) {
     const od_row *share = v->evidence ? od_evidence_worst(v->evidence, false) : NULL;
     const od_row *mae = v->evidence ? od_evidence_worst(v->evidence, true) : NULL;
     *row = (od_table_row){
@@ -65,7 +81,8 @@ void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v,
         .mae = mae ? formatted("%.2e", mae->worst.mae) : NULL,
         .share = share ? formatted("%.1f", 100 * share->share) : NULL,
         .where = share ? formatted("%s/%s", od_tensor_class_name(share->cls), od_step_class_name(share->step)) : NULL,
-        .notes = notes(v, finding)};
+        .notes = notes(v),
+        .details = v->outcome == OD_FINDING ? details(name, v, finding, command) : NULL};
 }
 
 void od_table_row_free(od_table_row *row) {
@@ -75,6 +92,7 @@ void od_table_row_free(od_table_row *row) {
     free(row->share);
     free(row->where);
     free(row->notes);
+    free(row->details);
     *row = (od_table_row){0};
 }
 
@@ -114,5 +132,12 @@ bool od_table_print(const od_table_row *rows, size_t n, bool bad_only) {
     }
     bool ok = k == 0 || od_grid_print(columns, 6, 0xc, cells, k);
     free(cells);
+    for (size_t i = 0, shown = 0; i < n; i++) {
+        if (!rows[i].details) continue;
+        if (shown++ < MAX_DETAILS)
+            printf("%s", rows[i].details);
+        else if (shown == MAX_DETAILS + 1)
+            printf("further findings: see the table and the folder of findings\n");
+    }
     return ok;
 }

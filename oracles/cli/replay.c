@@ -40,11 +40,10 @@ static enum od_status collect(path_list *list, const char *dir, od_error *e) {
     for (FTSENT *entry; s == OD_OK && (entry = fts_read(tree));) {
         if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR)
             s = od_fail(e, OD_BAD_INPUT, "%.300s: %s", entry->fts_path, strerror(entry->fts_errno));
-        else if (entry->fts_level == 0 && entry->fts_info != FTS_D)
+        else if (entry->fts_level == 0 && entry->fts_info != FTS_D && entry->fts_info != FTS_DP)
             s = od_fail(e, OD_BAD_INPUT, "%.300s: is no folder (run takes single cases)", entry->fts_path);
         else if (is_case(entry))
             s = keep(list, entry->fts_path, e);
-        if (s != OD_OK || (entry->fts_level == 0 && entry->fts_info == FTS_DP)) break;
     }
     fts_close(tree);
     if (s == OD_OK && list->n == before)
