@@ -39,8 +39,8 @@ enum {
     OD_MAX_COMPONENT = 64
 };
 
-/* Every number in its range, d even and more than 2, D a multiple of H, L a multiple of space_every, at most 2^30
- * parameters. OD_BAD_INPUT names the key as config.json spells it. */
+/* Every number in its range, d even and more than 2, D a multiple of H, L a multiple of space_every, stabilize
+ * only with CausalPatchStdMeanScaler, at most 2^30 parameters. OD_BAD_INPUT names the key as config.json spells it. */
 enum od_status od_config_check(const od_config *config, od_error *e);
 
 /* By name: "seed-tiny", "toto-open-base". OD_BAD_INPUT lists the names. */

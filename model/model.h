@@ -29,7 +29,7 @@ typedef struct od_weight_spec {
     size_t layer;           /* 0 for tensors outside the layers */
     size_t rank, shape[2];
     size_t offset, count;   /* in floats within od_model.data; offsets are multiples of 64, gaps are zero */
-    size_t fan_in;          /* columns of the matrix that the tensor belongs to */
+    size_t fan_in;          /* columns of the matrix that the tensor belongs to; D for norm scales */
 } od_weight_spec;
 
 typedef struct od_model {

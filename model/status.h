@@ -31,7 +31,7 @@ enum od_status od_fail(od_error *e, enum od_status status, const char *format, .
 enum od_status od_vfail(od_error *e, enum od_status status, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 
-/* Puts "prefix: " before the text of *e, which keeps its status; returns that status. */
+/* Puts "prefix: " before the text of *e, which keeps its status; returns that status. e is not NULL. */
 enum od_status od_error_prefix(od_error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "ok", "bad input", … */

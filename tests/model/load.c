@@ -109,12 +109,14 @@ START_TEST(every_golden_model_loads) {
     ck_assert_int_eq(m->config.xpos, OD_XPOS_ORIGIN);
     same_weights(m, &c->st);
     od_model_destroy(m);
-    ck_assert_int_eq(od_model_parse(&m, c->json, c->json_size, c->st.owned, c->st.owned_size, OD_XPOS_CALL, warning,
-                                    sizeof warning, &e),
-                     OD_OK);
-    ck_assert_int_eq(m->config.xpos, OD_XPOS_CALL);
-    same_weights(m, &c->st);
-    od_model_destroy(m);
+    for (enum od_xpos_center x = OD_XPOS_CALL; x <= OD_XPOS_ORIGIN; x++) {
+        ck_assert_int_eq(
+            od_model_parse(&m, c->json, c->json_size, c->st.owned, c->st.owned_size, x, warning, sizeof warning, &e),
+            OD_OK);
+        ck_assert_int_eq(m->config.xpos, x);
+        same_weights(m, &c->st);
+        od_model_destroy(m);
+    }
     close_vector(c);
 }
 END_TEST
@@ -233,6 +235,11 @@ START_TEST(a_wrong_shape_is_named_with_both_shapes) {
     t->rank = 1;
     t->shape[0] = 144 * 48;
     refused(c, "wQKV.weight", "[6912]");
+    t->rank = 3;
+    t->shape[0] = 144;
+    t->shape[1] = 48;
+    t->shape[2] = 1;
+    refused(c, "wQKV.weight", "[144, 48, 1]");
     close_vector(c);
 }
 END_TEST

@@ -135,6 +135,37 @@ START_TEST(header_lengths_that_lie_are_refused) {
 }
 END_TEST
 
+/* Blanks stand behind the span: a reader that believed the length would find a good header. */
+START_TEST(a_header_that_ends_behind_the_span_is_refused) {
+    unsigned char *block = malloc(64);
+    memset(block, ' ', 64);
+    memcpy(block + 8, "{}", 2);
+    for (uint64_t n = 2; n <= 40; n++) {
+        od_safetensors st;
+        od_error e;
+        put_length(block, n);
+        ck_assert_int_eq(od_safetensors_parse(&st, block, 8 + 20, "FILE", &e), n == 20 ? OD_OK : OD_BAD_INPUT);
+        if (n > 20) ck_assert_msg(strstr(e.text, "announces a header") != NULL, "%s", e.text);
+        od_safetensors_close(&st);
+    }
+    free(block);
+}
+END_TEST
+
+/* One byte more than the format allows, and all there. Untouched pages: it must be refused unread. */
+START_TEST(a_header_longer_than_the_format_allows_is_refused) {
+    size_t n = (size_t)OD_SAFETENSORS_MAX_HEADER + 1;
+    unsigned char *block = calloc(1, 8 + n);
+    od_safetensors st;
+    od_error e;
+    put_length(block, n);
+    block[8] = '{';
+    ck_assert_int_eq(od_safetensors_parse(&st, block, 8 + n, "FILE", &e), OD_BAD_INPUT);
+    ck_assert_msg(strstr(e.text, "at most 100000000"), "%s", e.text);
+    free(block);
+}
+END_TEST
+
 START_TEST(every_truncation_is_refused) {
     static const char header[] = "{" ENTRY("a", "F32", "[2]", "0", "8") "}";
     span whole = make(header, 8);
@@ -170,7 +201,7 @@ static const struct {
     {"{" ENTRY("a", "BF16", "[2]", "0", "4") "}", 4, "BF16"},
     {"{" ENTRY("a", "f32", "[1]", "0", "4") "}", 4, "f32"},
     {"{" ENTRY("a", "", "[1]", "0", "4") "}", 4, "tensor a"},
-    {"{" ENTRY("a", "F32", "[-1]", "0", "4") "}", 4, "shape"},
+    {"{" ENTRY("a", "F32", "[-1]", "0", "4") "}", 4, "shape is no list"},
     {"{" ENTRY("a", "F32", "[1.0]", "0", "4") "}", 4, "shape"},
     {"{" ENTRY("a", "F32", "[\"1\"]", "0", "4") "}", 4, "shape"},
     {"{" ENTRY("a", "F32", "1", "0", "4") "}", 4, "shape"},
@@ -180,7 +211,7 @@ static const struct {
     {"{" ENTRY("a", "U8", "[4294967296,4294967297]", "0", "1") "}", 1, "overflow"},
     {"{" ENTRY("a", "F64", "[2305843009213693952]", "0", "0") "}", 0, "overflow"},
     {"{" ENTRY("a", "F64", "[9223372036854775807,2]", "0", "0") "}", 0, "overflow"},
-    {"{" ENTRY("a", "F32", "[1]", "-4", "0") "}", 4, "data_offsets"},
+    {"{" ENTRY("a", "F32", "[1]", "-4", "0") "}", 4, "data_offsets is no list"},
     {"{" ENTRY("a", "F32", "[1]", "0", "4.0") "}", 4, "data_offsets"},
     {"{" ENTRY("a", "F32", "[1]", "4", "0") "}", 4, "4 to 0"},
     {"{" ENTRY("a", "F32", "[2]", "0", "8") "}", 4, "0 to 8"},
@@ -433,6 +464,8 @@ Suite *suite_safetensors(void) {
     tcase_add_test(t, misaligned_data_reads_the_same);
     tcase_add_test(t, no_tensors_and_metadata_are_fine);
     tcase_add_test(t, header_lengths_that_lie_are_refused);
+    tcase_add_test(t, a_header_that_ends_behind_the_span_is_refused);
+    tcase_add_test(t, a_header_longer_than_the_format_allows_is_refused);
     tcase_add_test(t, every_truncation_is_refused);
     tcase_add_loop_test(t, hostile_headers_are_refused_with_a_reason, 0, sizeof hostile / sizeof hostile[0]);
     tcase_add_test(t, the_longest_name_is_taken_and_one_more_refused);
