@@ -263,7 +263,7 @@ enum od_status od_case_check(const od_case *c, od_error *e) {
 
 size_t od_case_parameters(const od_config *c) {
     size_t d = c->d_model, m = c->d_mlp;
-    size_t layer = 2 * d + (3 * d + 1) * d + d + d * d + d + (d + 1) * 2 * m + (m + 1) * d;
+    size_t layer = 2 * d + (d + 1) * 3 * d + (d + 1) * d + (d + 1) * 2 * m + (m + 1) * d;
     size_t heads = (c->mixture ? 4 : 3) * c->n_component * (d + 1);
     return (c->patch + 1) * d + c->n_layer * layer + c->patch * d * (d + 1) + heads;
 }

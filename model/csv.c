@@ -158,7 +158,7 @@ static enum od_status allocate(od_csv *csv, const reader *r) {
 }
 
 static enum od_status parse(od_csv *csv, reader *r) {
-    field header, line;
+    field header = {0}, line;
     enum od_status st = find_header(r, &header);
     if (!st) st = count_columns(r, header, &csv->n_column);
     if (st) return st;

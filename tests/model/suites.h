@@ -3,6 +3,7 @@
 #define OD_TESTS_MODEL_SUITES_H
 
 #include <check.h>
+#include <stdbool.h>
 
 Suite *suite_status(void); /* status.c: errors, sizes; heap and tensor as well */
 Suite *suite_rng(void);
@@ -16,6 +17,7 @@ Suite *suite_rope(void);
 Suite *suite_series(void);
 Suite *suite_csv(void);
 Suite *suite_case(void);
+void case_files_add(Suite *s); /* the part of suite_case that needs files */
 Suite *suite_generate(void);
 
 /* Fixtures: a fresh folder for each test, removed with all that is in it. */
@@ -24,6 +26,9 @@ void scratch_teardown(void);
 
 /* FOLDER/name; the text lives until the end of the test. At most 16 a test. */
 const char *scratch(const char *name);
+
+/* Makes a locale with a decimal comma and switches LC_NUMERIC to it; false where localedef cannot. */
+bool scratch_comma_locale(void);
 
 /* Files in the folder, so that a test sees that nothing was left behind. */
 unsigned scratch_count(void);
