@@ -100,14 +100,18 @@ enum od_status od_case_write(const od_case *c, const char *path, od_error *e);
 /* Builds the model: from the seed, or from the folder, whose files' size and XXH64 must match (else OD_BAD_INPUT). */
 enum od_status od_case_model(od_model **out, od_case *c, od_error *e);
 
-/* The series of session s: as many steps as the schedule takes from it. The caller frees *s. */
+/* The series of session s: as many steps as the schedule takes from it: after a prefill of n steps, decoded patch k
+ * (own ones counted) stands at raw steps [n + k·P, n + (k+1)·P); own patches at the very end are not in the series. The
+ * context that padded_variate empties is the session's longest prefill. The caller frees *s. */
 enum od_status od_case_series(od_series *s, const od_case *c, unsigned session, od_error *e);
 
 /* Raw steps that session s needs as `limit` (padding and own patches included), and its number of sessions. */
 size_t od_case_limit(const od_case *c, unsigned session);
 unsigned od_case_sessions(const od_case *c);
 
-/* Everything that decides the outcome, hashed: XXH64 of the canonical text without note, expect and finding. */
+/* Everything that decides the outcome, hashed: XXH64 of the canonical text without note, expect, finding and the paths
+ * of external files (their digests stand for them, so that a copy in another folder is the same case). Never 0 but for
+ * want of memory. */
 uint64_t od_case_hash(const od_case *c);
 
 /* Case i of seed S: depends on (S, i, format version, profile) alone. */
