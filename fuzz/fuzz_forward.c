@@ -2,8 +2,8 @@
  * alike twice, in bounded memory, and really on the fast path.
  *
  * Glue only: case (model/case.h) → judge (oracles/judge.h). A finding is printed, written as a case under
- * OD_OUT/findings (. by default) and ends in abort(), so that libFuzzer keeps its input. Environment: OD_REF, OD_FAST
- * (engines), OD_OUT, OD_CORPUS (the folder that relative paths in inputs are relative to; corpus/forward). */
+ * OD_OUT/findings (OD_OUT: out by default) and ends in abort(), so that libFuzzer keeps its input. Environment: OD_REF,
+ * OD_FAST (engines), OD_OUT, OD_CORPUS (the folder that relative paths in inputs are relative to; corpus/forward). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +72,7 @@ static void stop_at_finding(const od_verdict *v, od_case *c) {
     snprintf(where, sizeof where, "fuzz_forward; %.200s", v->evidence ? v->evidence->fast_stats.device : "");
     fprintf(stderr, "FINDING %s\n  %s\n  value %.6g, bound %.3g, case %016llx\n", v->signature, v->reason, v->value,
             v->bound, (unsigned long long)v->hash);
-    if (od_finding_write(path, sizeof path, out ? out : ".", c, v, where, &e) == OD_OK)
+    if (od_finding_write(path, sizeof path, out ? out : "out", c, v, where, &e) == OD_OK)
         fprintf(stderr, "  oracle-diff run %s --ref %s --fast %s\n", path, fuzz.judge.setup.ref->name,
                 fuzz.judge.setup.fast->name);
     else
