@@ -110,6 +110,7 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
     s->broken = false;
     s->n_step = end;
     s->call_patch = n_patch;
+    s->shown_patch = new_count / c->patch;
     return OD_OK;
 }
 

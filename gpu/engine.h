@@ -92,10 +92,11 @@ struct od_session {
     size_t step_limit, patch_limit;
     void *kept[OD_KEPT_COUNT];
 
-    size_t n_step;     /* padded steps so far; 0 before prefill */
-    size_t prefix;     /* of which context */
-    size_t call_patch; /* patches of the last call: what outputs show */
-    bool broken;       /* a call failed: reset first */
+    size_t n_step;      /* padded steps so far; 0 before prefill */
+    size_t prefix;      /* of which context */
+    size_t call_patch;  /* patches that the last call computed */
+    size_t shown_patch; /* of which outputs show the last: all of a prefill's, one of a decode's */
+    bool broken;        /* a call failed: reset first */
 
     /* host side, taken at open */
     float *in_value; /* [R, step_limit] */
@@ -104,7 +105,7 @@ struct od_session {
     od_tensor *tensor;
     size_t max_tensor;
     void **host;        /* max_tensor buffers for outputs */
-    float *rows_buffer; /* [R, step_limit] */
+    float *rows_buffer; /* as large as the largest output */
 };
 
 /* buffers.c: device memory. */

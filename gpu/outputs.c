@@ -27,7 +27,10 @@ enum od_status od_session_outputs_reserve(od_session *s, od_error *e) {
     s->max_tensor = FIXED + (s->engine->options.hidden ? s->engine->model->config.n_layer : 0);
     s->tensor = od_heap_alloc(heap, s->max_tensor, sizeof *s->tensor, "outputs", e);
     s->host = od_heap_alloc(heap, s->max_tensor, sizeof *s->host, "outputs", e);
-    s->rows_buffer = od_heap_alloc(heap, s->rows * s->step_limit, sizeof(float), "outputs", e);
+    size_t widest = s->rows * s->step_limit;
+    for (size_t i = 0; i < s->max_tensor; i++)
+        if (most_floats(s, i) > widest) widest = most_floats(s, i);
+    s->rows_buffer = od_heap_alloc(heap, widest, sizeof(float), "outputs", e);
     if (!s->tensor || !s->host || !s->rows_buffer) return OD_NO_MEMORY;
     for (size_t i = 0; i < s->max_tensor; i++)
         if (!(s->host[i] = od_heap_alloc(heap, most_floats(s, i), sizeof(float), "outputs", e))) return OD_NO_MEMORY;
@@ -45,13 +48,15 @@ void od_session_outputs_release(od_session *s) {
     s->rows_buffer = NULL;
 }
 
-/* The scaler's values at the call's steps: rows of step_limit, cut to [R, n] (or [R, 1]). */
-static enum od_status fetch_scaler(od_session *s, enum od_kept which, float *out, size_t first, size_t n, od_error *e) {
+/* Rows of `row` floats on the device, of which [first, first + n) go out: [R, n]. */
+static enum od_status fetch(od_session *s, enum od_kept which, size_t skip, float *out, size_t row, size_t first,
+                            size_t n, od_error *e) {
     const od_device_ops *ops = s->engine->ops;
-    enum od_status status =
-        ops->download(s->engine->dev, s->rows_buffer, s->kept[which], s->rows * s->step_limit * sizeof(float), e);
+    const float *from = (const float *)s->kept[which] + skip;
+    if (n == row) return ops->download(s->engine->dev, out, from, s->rows * row * sizeof(float), e);
+    enum od_status status = ops->download(s->engine->dev, s->rows_buffer, from, s->rows * row * sizeof(float), e);
     for (size_t r = 0; r < s->rows && !status; r++)
-        memcpy(out + r * n, s->rows_buffer + r * s->step_limit + first, n * sizeof(float));
+        memcpy(out + r * n, s->rows_buffer + r * row + first, n * sizeof(float));
     return status;
 }
 
@@ -67,34 +72,31 @@ enum od_status od_session_outputs(od_session *s, od_outputs *out, od_error *e) {
     od_engine *en = s->engine;
     const od_config *c = &en->model->config;
     if (s->broken || !s->n_step) return od_fail(e, OD_BAD_INPUT, "outputs before a call that went well");
-    const size_t n = s->call_patch * c->patch, tokens = s->rows * s->call_patch;
+    /* After a decode that recomputed everything, the newest patch is the answer. */
+    const size_t all = s->call_patch, shown = s->shown_patch, hide = all - shown, n = shown * c->patch;
+    const size_t per_patch = c->patch * c->n_component;
     size_t shape[4] = {s->batch, s->variates, n, c->n_component}, n_tensor = 0;
     enum od_status status = OD_OK;
     for (size_t i = 0; i < (c->mixture ? 4u : 3u) && !status; i++) {
         float *to = s->host[heads[i].place];
-        status = en->ops->download(en->dev, to, s->kept[heads[i].kept],
-                                   tokens * c->patch * c->n_component * sizeof(float), e);
+        status = fetch(s, heads[i].kept, 0, to, all * per_patch, hide * per_patch, shown * per_patch, e);
         od_tensor_set(&s->tensor[n_tensor++], heads[i].name, OD_F32, c->mixture ? 4 : 3, shape, to);
     }
-    const size_t scaled = c->scaler == OD_SCALER_STD_MEAN ? 1 : n;
-    const size_t first = s->n_step - n;
+    const size_t scaled = c->scaler == OD_SCALER_STD_MEAN ? 1 : n, first = s->n_step - n;
     shape[2] = scaled;
-    if (!status) status = fetch_scaler(s, OD_KEPT_SCALER_LOC, s->host[SCALER_LOC], first, scaled, e);
-    if (!status) status = fetch_scaler(s, OD_KEPT_SCALER_SCALE, s->host[SCALER_SCALE], first, scaled, e);
+    if (!status) status = fetch(s, OD_KEPT_SCALER_LOC, 0, s->host[SCALER_LOC], s->step_limit, first, scaled, e);
+    if (!status) status = fetch(s, OD_KEPT_SCALER_SCALE, 0, s->host[SCALER_SCALE], s->step_limit, first, scaled, e);
     od_tensor_set(&s->tensor[n_tensor++], "scaler_loc", OD_F32, 3, shape, s->host[SCALER_LOC]);
     od_tensor_set(&s->tensor[n_tensor++], "scaler_scale", OD_F32, 3, shape, s->host[SCALER_SCALE]);
     shape[2] = c->patch;
-    if (!status)
-        status =
-            en->ops->download(en->dev, s->host[MEAN], s->kept[OD_KEPT_MEAN], s->rows * c->patch * sizeof(float), e);
+    if (!status) status = fetch(s, OD_KEPT_MEAN, 0, s->host[MEAN], c->patch, 0, c->patch, e);
     od_tensor_set(&s->tensor[n_tensor++], "mean", OD_F32, 3, shape, s->host[MEAN]);
-    shape[2] = s->call_patch;
+    shape[2] = shown;
     shape[3] = c->d_model;
     for (size_t i = 0; en->options.hidden && i < c->n_layer && !status; i++) {
         char name[32];
-        const size_t count = tokens * c->d_model;
-        status = en->ops->download(en->dev, s->host[FIXED + i], (float *)s->kept[OD_KEPT_HIDDEN] + i * count,
-                                   count * sizeof(float), e);
+        status = fetch(s, OD_KEPT_HIDDEN, i * s->rows * all * c->d_model, s->host[FIXED + i], all * c->d_model,
+                       hide * c->d_model, shown * c->d_model, e);
         snprintf(name, sizeof name, "hidden.%zu", i);
         od_tensor_set(&s->tensor[n_tensor++], name, OD_F32, 4, shape, s->host[FIXED + i]);
     }

@@ -169,7 +169,7 @@ static enum od_status submit(od_device *dev, unsigned stream, const od_node *nod
 
 static enum od_status launch(od_device *dev, unsigned stream, enum od_kernel kernel, od_grid grid, const void *args,
                              size_t args_size, od_error *e) {
-    od_node node = {.kernel = kernel, .grid = grid};
+    od_node node = {.kernel = kernel, .grid = grid, .args_size = args_size};
     assert(args_size <= sizeof node.as.args && stream < OD_STREAMS);
     assert(grid.threads >= 1 && grid.threads <= OD_HOST_THREADS && grid.shared <= OD_HOST_SHARED);
     memcpy(node.as.args, args, args_size);
@@ -178,7 +178,7 @@ static enum od_status launch(od_device *dev, unsigned stream, enum od_kernel ker
 
 static enum od_status gemm(od_device *dev, unsigned stream, float *y, const float *x, const float *w, size_t m,
                            size_t n, size_t k, od_error *e) {
-    od_node node = {.is_product = true};
+    od_node node = {.is_product = true, .args_size = sizeof(od_product)};
     node.as.product = (od_product){.y = y, .x = x, .w = w, .m = m, .n = n, .k = k};
     return submit(dev, stream, &node, e);
 }
@@ -207,7 +207,11 @@ static enum od_status capture_end(od_device *dev, od_graph **out, od_error *e) {
 }
 
 static enum od_status replay(od_device *dev, od_graph *graph, od_error *e) {
-    for (size_t i = 0; i < od_host_graph_size(graph); i++) run_node(dev, od_host_graph_node(graph, i));
+    for (size_t i = 0; i < od_host_graph_size(graph); i++) {
+        od_node node;
+        od_host_graph_node(&node, graph, i);
+        run_node(dev, &node);
+    }
     return OD_OK;
 }
 

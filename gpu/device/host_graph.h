@@ -16,6 +16,7 @@ typedef struct od_node {
     bool is_product;
     enum od_kernel kernel;
     od_grid grid;
+    size_t args_size; /* bytes of `as` in use */
     union {
         od_product product;
         uint64_t align;
@@ -37,7 +38,7 @@ void od_host_graph_fork(od_graph *graph, unsigned waiter, unsigned on);
 enum od_status od_host_graph_finish(od_graph *graph, uint64_t seed, od_error *e);
 
 size_t od_host_graph_size(const od_graph *graph);
-/* Node number i of the order of replay; its place in the order of recording is in *recorded, where not NULL. */
-const od_node *od_host_graph_node(const od_graph *graph, size_t i);
+/* Copies node number i of the order of replay. */
+void od_host_graph_node(od_node *out, const od_graph *graph, size_t i);
 
 #endif

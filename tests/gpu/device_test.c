@@ -140,7 +140,10 @@ START_TEST(replay_orders_respect_edges_and_use_their_freedom) {
         ck_assert(!od_host_graph_add(g, 0, &n, &err));
         ck_assert(!od_host_graph_finish(g, seed, &err));
         ck_assert_uint_eq(od_host_graph_size(g), NODES);
-        for (size_t i = 0; i < NODES; i++) place[od_host_graph_node(g, i)->grid.x] = i;
+        for (size_t i = 0; i < NODES; i++) {
+            od_host_graph_node(&n, g, i);
+            place[n.grid.x] = i;
+        }
         ck_assert(place[A] < place[B] && place[B] < place[C] && place[C] < place[D]);
         ck_assert(place[A] < place[P] && place[P] < place[Q] && place[Q] < place[C]);
         seen[(place[B] > place[P]) + (place[B] > place[Q])]++;
