@@ -15,8 +15,8 @@ enum {
     OD_CASE_MAX_SESSIONS = 4,
     OD_CASE_MAX_BATCH = 64,
     OD_CASE_MAX_VARIATES = 128,
-    OD_CASE_MAX_STEPS = 65536,   /* raw steps of one session, all told */
-    OD_CASE_MAX_PATCHES = 1024,  /* patches of one decode entry */
+    OD_CASE_MAX_STEPS = 65536,  /* raw steps of one session, all told */
+    OD_CASE_MAX_PATCHES = 1024, /* patches of one decode entry */
     OD_CASE_PATH = 512,
     OD_CASE_TEXT = 256
 };
@@ -41,10 +41,10 @@ typedef struct od_case {
     char note[OD_CASE_TEXT]; /* free text for the reader; "" = absent */
 
     /* model */
-    char preset[32];          /* "" = dimensions given one by one, or from a folder */
-    od_config config;         /* always filled and checked, except with a folder before od_case_model */
+    char preset[32];  /* "" = dimensions given one by one, or from a folder */
+    od_config config; /* always filled and checked, except with a folder before od_case_model */
     uint64_t weight_seed;
-    double gain;              /* multiplies generated weights' bound, 0 < gain <= 4 */
+    double gain;                              /* multiplies generated weights' bound, 0 < gain <= 4 */
     od_case_file model_config, model_weights; /* folder/config.json, folder/model.safetensors; else path "" */
     char model_folder[OD_CASE_PATH];          /* "" = generated weights */
 
@@ -52,23 +52,23 @@ typedef struct od_case {
     unsigned batch, variates;
     enum od_generator generator;
     uint64_t series_seed;
-    double scale;             /* multiplies generated values */
-    double missing;           /* each step is missing (mask 0, value 0) with this probability */
-    unsigned left_padding;    /* so many first steps have mask 0, value 0 */
-    int padded_variate;       /* the context of this variate has mask 0, value 0; -1 = none */
-    unsigned n_group;         /* 0 = all ids 0, else n_group == variates */
+    double scale;          /* multiplies generated values */
+    double missing;        /* each step is missing (mask 0, value 0) with this probability */
+    unsigned left_padding; /* so many first steps have mask 0, value 0 */
+    int padded_variate;    /* the context of this variate has mask 0, value 0; -1 = none */
+    unsigned n_group;      /* 0 = all ids 0, else n_group == variates */
     int32_t group[OD_CASE_MAX_VARIATES];
     od_case_file csv;
-    unsigned n_column;        /* CSV: variate v is column[v] */
+    unsigned n_column; /* CSV: variate v is column[v] */
     char column[16][64];
-    unsigned csv_start;       /* CSV: first row used; row b of the batch and session s start b·stride + s·stride later */
+    unsigned csv_start; /* CSV: first row used; row b of the batch and session s start b·stride + s·stride later */
     unsigned csv_stride;
 
     /* schedule */
     unsigned n_op;
     od_op op[OD_CASE_MAX_OPS];
 
-    od_options options;       /* `hidden` is never part of a case */
+    od_options options; /* `hidden` is never part of a case */
 
     char expect[OD_CASE_TEXT]; /* "pass", or the signature whose absence is then the finding */
 
@@ -76,7 +76,7 @@ typedef struct od_case {
     char found_verdict[32], found_signature[OD_CASE_TEXT], found_pair[64], found_environment[OD_CASE_TEXT];
     double found_value, found_bound;
 
-    char path[OD_CASE_PATH];  /* the file it was read from, "" = none: base of relative paths; not part of the JSON */
+    char path[OD_CASE_PATH]; /* the file it was read from, "" = none: base of relative paths; not part of the JSON */
 } od_case;
 
 /* A case with defaults: seed-tiny, weight seed 0, gain 1, batch 1, variates 1, normal series, no schedule. */

@@ -18,13 +18,13 @@ enum od_scaler { OD_SCALER_STD_MEAN, OD_SCALER_CAUSAL_STD_MEAN, OD_SCALER_CAUSAL
 enum od_xpos_center { OD_XPOS_CALL, OD_XPOS_ORIGIN };
 
 typedef struct od_config {
-    size_t patch;          /* P */
-    size_t d_model;        /* D */
-    size_t n_layer;        /* L */
-    size_t n_head;         /* H */
-    size_t d_mlp;          /* M */
-    size_t space_every;    /* one space-wise layer each so many layers; 0: none (the file's -1) */
-    bool space_first;      /* the space-wise layer is the first of its block, else the last */
+    size_t patch;       /* P */
+    size_t d_model;     /* D */
+    size_t n_layer;     /* L */
+    size_t n_head;      /* H */
+    size_t d_mlp;       /* M */
+    size_t space_every; /* one space-wise layer each so many layers; 0: none (the file's -1) */
+    bool space_first;   /* the space-wise layer is the first of its block, else the last */
     enum od_scaler scaler;
     bool stabilize;        /* clamp causal scales by the global one (CausalPatchStdMeanScaler only) */
     double scale_exponent; /* e of that clamp: [g·10^-e, g·10^e] */
@@ -35,7 +35,11 @@ typedef struct od_config {
 
 /* Largest values that od_config_check lets through. */
 enum {
-    OD_MAX_PATCH = 512, OD_MAX_D_MODEL = 4096, OD_MAX_LAYER = 64, OD_MAX_HEAD = 64, OD_MAX_MLP = 16384,
+    OD_MAX_PATCH = 512,
+    OD_MAX_D_MODEL = 4096,
+    OD_MAX_LAYER = 64,
+    OD_MAX_HEAD = 64,
+    OD_MAX_MLP = 16384,
     OD_MAX_COMPONENT = 64
 };
 
@@ -64,7 +68,7 @@ size_t od_config_time_layers(const od_config *config);
 /* Index of time-wise layer `layer` among the time-wise ones (its place in a cache). */
 size_t od_config_time_index(const od_config *config, size_t layer);
 
-const char *od_scaler_name(enum od_scaler scaler); /* "StdMeanScaler", … */
+const char *od_scaler_name(enum od_scaler scaler);  /* "StdMeanScaler", … */
 const char *od_xpos_name(enum od_xpos_center xpos); /* "call", "origin" */
 
 #endif

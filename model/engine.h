@@ -30,12 +30,12 @@ typedef struct od_window {
 /* Counters since create; bytes as the engine itself counts them. Strings are static. */
 typedef struct od_stats {
     size_t host_live, host_peak, device_live, device_peak;
-    uint64_t launches;   /* kernels and products started, or replayed as nodes of a graph */
-    uint64_t captures;   /* graphs captured */
-    uint64_t replays;    /* graphs launched */
-    uint64_t cache_hits; /* decode calls that used cached keys */
-    uint64_t fallbacks;  /* calls that an option wanted on the fast path and that left it */
-    uint64_t replaced;   /* forecast values that were NaN, infinite or too large and became 0 */
+    uint64_t launches;     /* kernels and products started, or replayed as nodes of a graph */
+    uint64_t captures;     /* graphs captured */
+    uint64_t replays;      /* graphs launched */
+    uint64_t cache_hits;   /* decode calls that used cached keys */
+    uint64_t fallbacks;    /* calls that an option wanted on the fast path and that left it */
+    uint64_t replaced;     /* forecast values that were NaN, infinite or too large and became 0 */
     const char *math_mode; /* "float32", "float64", "tf32": as the library reports it, not as it was asked */
     const char *device;    /* "cpu (OpenBLAS 0.3.21 …)", "NVIDIA H100 …", "twin" */
 } od_stats;

@@ -8,37 +8,47 @@
 
 /* Kinds of weight, in the order of the table. Shapes in Toto's spelling; y = x·Wᵀ + b everywhere. */
 enum od_weight {
-    OD_W_PATCH,    OD_W_PATCH_BIAS,    /* patch_embed.projection       [D, P]   [D] */
-    OD_W_NORM1,                        /* norm1.scale                  [D]          */
-    OD_W_QKV,      OD_W_QKV_BIAS,      /* attention.wQKV               [3D, D]  [3D]: feature q·D + j·H + h */
-    OD_W_OUT,      OD_W_OUT_BIAS,      /* attention.wO                 [D, D]   [D] */
-    OD_W_NORM2,                        /* norm2.scale                  [D]          */
-    OD_W_MLP_IN,   OD_W_MLP_IN_BIAS,   /* mlp.0 (fused: mlp.0.w12)     [2M, D]  [2M]: gate, then up */
-    OD_W_MLP_OUT,  OD_W_MLP_OUT_BIAS,  /* mlp.2 (fused: mlp.0.w3)      [D, M]   [D] */
-    OD_W_UNEMBED,  OD_W_UNEMBED_BIAS,  /* unembed                      [P·D, D] [P·D] */
-    OD_W_DF,       OD_W_DF_BIAS,       /* output_distribution.df       [K, D]   [K] */
-    OD_W_LOC,      OD_W_LOC_BIAS,      /* output_distribution.loc_proj              */
-    OD_W_SCALE,    OD_W_SCALE_BIAS,    /* output_distribution.scale_proj            */
-    OD_W_MIXTURE,  OD_W_MIXTURE_BIAS,  /* output_distribution.mixture_weights, only with a mixture */
+    OD_W_PATCH,
+    OD_W_PATCH_BIAS, /* patch_embed.projection       [D, P]   [D] */
+    OD_W_NORM1,      /* norm1.scale                  [D]          */
+    OD_W_QKV,
+    OD_W_QKV_BIAS, /* attention.wQKV               [3D, D]  [3D]: feature q·D + j·H + h */
+    OD_W_OUT,
+    OD_W_OUT_BIAS, /* attention.wO                 [D, D]   [D] */
+    OD_W_NORM2,    /* norm2.scale                  [D]          */
+    OD_W_MLP_IN,
+    OD_W_MLP_IN_BIAS, /* mlp.0 (fused: mlp.0.w12)     [2M, D]  [2M]: gate, then up */
+    OD_W_MLP_OUT,
+    OD_W_MLP_OUT_BIAS, /* mlp.2 (fused: mlp.0.w3)      [D, M]   [D] */
+    OD_W_UNEMBED,
+    OD_W_UNEMBED_BIAS, /* unembed                      [P·D, D] [P·D] */
+    OD_W_DF,
+    OD_W_DF_BIAS, /* output_distribution.df       [K, D]   [K] */
+    OD_W_LOC,
+    OD_W_LOC_BIAS, /* output_distribution.loc_proj              */
+    OD_W_SCALE,
+    OD_W_SCALE_BIAS, /* output_distribution.scale_proj            */
+    OD_W_MIXTURE,
+    OD_W_MIXTURE_BIAS, /* output_distribution.mixture_weights, only with a mixture */
     OD_W_KINDS
 };
 
 typedef struct od_weight_spec {
     char name[OD_NAME_MAX]; /* the checkpoint's, without the prefix `model.` */
     enum od_weight kind;
-    size_t layer;           /* 0 for tensors outside the layers */
+    size_t layer; /* 0 for tensors outside the layers */
     size_t rank, shape[2];
-    size_t offset, count;   /* in floats within od_model.data; offsets are multiples of 64, gaps are zero */
-    size_t fan_in;          /* columns of the matrix that the tensor belongs to; D for norm scales */
+    size_t offset, count; /* in floats within od_model.data; offsets are multiples of 64, gaps are zero */
+    size_t fan_in;        /* columns of the matrix that the tensor belongs to; D for norm scales */
 } od_weight_spec;
 
 typedef struct od_model {
     od_config config;
     size_t n_weight;
     od_weight_spec *weights;
-    float *data;            /* one block, aligned to 64 bytes */
-    size_t n_data;          /* floats in data, gaps included */
-    size_t n_param;         /* floats that are parameters */
+    float *data;    /* one block, aligned to 64 bytes */
+    size_t n_data;  /* floats in data, gaps included */
+    size_t n_param; /* floats that are parameters */
 } od_model;
 
 /* Builds the table for a checked config and allocates zero weights. The caller owns *out, od_model_destroy frees it. */

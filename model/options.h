@@ -12,16 +12,16 @@
 enum od_cache { OD_CACHE_OFF, OD_CACHE_DYNAMIC, OD_CACHE_FIXED };
 
 typedef struct od_options {
-    bool graph;      /* capture and replay, else plain launches */
+    bool graph; /* capture and replay, else plain launches */
     enum od_cache cache;
-    bool fused;      /* fused kernels where there are any */
-    bool autotune;   /* choose product algorithms by timing */
-    bool tf32;       /* let products round to TF32 (breaks the contract; for showing that it does) */
-    unsigned threads; /* host threads, 1 … 64 */
-    unsigned streams; /* device streams, 1 … 4 */
+    bool fused;        /* fused kernels where there are any */
+    bool autotune;     /* choose product algorithms by timing */
+    bool tf32;         /* let products round to TF32 (breaks the contract; for showing that it does) */
+    unsigned threads;  /* host threads, 1 … 64 */
+    unsigned streams;  /* device streams, 1 … 4 */
     unsigned captures; /* most graphs that an engine may capture, 1 … 1024; beyond it falls back to plain launches */
-    uint64_t order;  /* twin: seed of thread order and of replay order; 0 = forward */
-    bool hidden;     /* outputs carry hidden states */
+    uint64_t order;    /* twin: seed of thread order and of replay order; 0 = forward */
+    bool hidden;       /* outputs carry hidden states */
 } od_options;
 
 /* graph on, cache fixed, fused off, autotune off, tf32 off, threads 1, streams 2, captures 8, order 1, hidden off. */

@@ -10,18 +10,17 @@ typedef struct od_safetensors {
     od_tensor *tensors; /* sorted by name; data is aligned for its type */
     void *owned;        /* the file's bytes, where od_safetensors_open read them; else NULL */
     size_t owned_size;
-    void *aligned;      /* copies of the tensors that lie misaligned in the span, NULL where there are none */
+    void *aligned; /* copies of the tensors that lie misaligned in the span, NULL where there are none */
 } od_safetensors;
 
 enum { OD_SAFETENSORS_MAX_HEADER = 100 * 1000 * 1000, OD_SAFETENSORS_MAX_TENSORS = 100000 };
 
-/* Parses bytes[0, size). The tensors' data point into bytes, which must outlive *out, or, where a tensor lies misaligned
- * for its type, into a copy that *out owns; od_safetensors_close frees. Every offset is checked against the span, the
- * shape against the length, overlaps and holes between tensors are refused (as the format's own implementation does),
- * types other than od_dtype's and BOOL (read as U8) are refused by name, and so are empty names and names of
- * OD_NAME_MAX bytes or more. `what` names the source in messages. On error *out is empty. */
-enum od_status od_safetensors_parse(od_safetensors *out, const void *bytes, size_t size, const char *what,
-                                    od_error *e);
+/* Parses bytes[0, size). The tensors' data point into bytes, which must outlive *out, or, where a tensor lies
+ * misaligned for its type, into a copy that *out owns; od_safetensors_close frees. Every offset is checked against the
+ * span, the shape against the length, overlaps and holes between tensors are refused (as the format's own
+ * implementation does), types other than od_dtype's and BOOL (read as U8) are refused by name, and so are empty names
+ * and names of OD_NAME_MAX bytes or more. `what` names the source in messages. On error *out is empty. */
+enum od_status od_safetensors_parse(od_safetensors *out, const void *bytes, size_t size, const char *what, od_error *e);
 
 /* Reads a whole regular file and parses it; od_safetensors_close frees. */
 enum od_status od_safetensors_open(od_safetensors *out, const char *path, od_error *e);
@@ -31,7 +30,8 @@ void od_safetensors_close(od_safetensors *st); /* an empty or zeroed one is fine
 const od_tensor *od_safetensors_find(const od_safetensors *st, const char *name);
 
 /* Writes n tensors to path through a temporary file beside it and a rename, so that a failure leaves no partial
- * output. Names must be distinct, not empty, UTF-8 and not "__metadata__" (else OD_BAD_INPUT). Data is written in order of descending alignment, then name (deterministic). */
+ * output. Names must be distinct, not empty, UTF-8 and not "__metadata__" (else OD_BAD_INPUT). Data is written in order
+ * of descending alignment, then name (deterministic). */
 enum od_status od_safetensors_write(const char *path, const od_tensor *tensors, size_t n, od_error *e);
 
 #endif

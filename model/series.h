@@ -27,9 +27,9 @@ const char *od_generator_name(enum od_generator g); /* "normal", … "csv" */
 /* [B, V, n_step] each, row-major; rows are contiguous. */
 typedef struct od_series {
     size_t batch, variates, n_step;
-    float *value;    /* 0 where mask is 0 */
-    uint8_t *mask;   /* 1 = a real value (Toto's padding_mask) */
-    int32_t *id;     /* group of the variate; variates of unequal ids do not see each other */
+    float *value;  /* 0 where mask is 0 */
+    uint8_t *mask; /* 1 = a real value (Toto's padding_mask) */
+    int32_t *id;   /* group of the variate; variates of unequal ids do not see each other */
 } od_series;
 
 enum od_status od_series_alloc(od_series *s, size_t batch, size_t variates, size_t n_step, od_error *e);

@@ -13,8 +13,8 @@
 #define OD_KERNEL_LIST(X)                                                                                              \
     X(ingest)                                                                                                          \
     X(scaler)                                                                                                          \
-    X(patchify) X(add_bias) X(rmsnorm) X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean)     \
-        X(keep)
+    X(patchify)                                                                                                        \
+    X(add_bias) X(rmsnorm) X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep)
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,
