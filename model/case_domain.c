@@ -2,21 +2,29 @@
  * generated case or a mutant outside of that domain would be a false alarm or need a wider comparison; the comparison
  * stays, the generators narrow themselves. The bounds below are no tolerances: nothing is judged by them.
  *
- * Rounding enters a forward pass in proportion to the scaled inputs (the first residual is their projection), so those
- * must be modest: padding and missing steps are scaled like values, and (0 - loc)/scale is large where loc is far from
- * zero and scale is small. Free-running, a mean is rounded to a float32 in data space, which costs |loc|/scale·6e-8 in
- * model space; with a causal scaler it then moves loc itself, and with it all inputs of a patch. */
+ * Inputs. Rounding enters a forward pass in proportion to the scaled inputs (the first residual is their projection),
+ * so those must be modest: padding and missing steps are scaled like values, and (0 - loc)/scale is large where loc is
+ * far from zero and scale is small.
+ *
+ * Forecasts. A mean in data space is a float32 near loc + scale·m. Divided by the unit of model space (the mean scale
+ * of the prefill) its last place weighs u = ulp/unit. Two engines whose m differs by some d land on neighbouring floats
+ * with probability d/u, and then differ by u. Where u is below the contract, no tensor can breach by last places; above
+ * it a few such values in a small tensor would, and only in a tensor of many values does the mean over them stay near
+ * d. The same last place is what an own mean is fed back with, and what moves a causal loc and with it all inputs of a
+ * patch: free-running, u must be small. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "model/case_internal.h"
 
 static const double max_scaled = 50;       /* a single scaled step */
-static const double max_patch_square = 64; /* mean square of a patch's scaled steps: root 8 */
+static const double max_patch_square = 25; /* mean square of a patch's scaled steps: root 5 */
 static const double max_row_square = 16;   /* the same over the context of a row: root 4 */
-static const double max_far_fixed = 200;   /* |loc|/scale where own means are fed back, StdMeanScaler */
-static const double max_far_causal = 8;    /* the same, causal scalers */
 static const double max_free_gain = 1.25;  /* of generated weights, free-running */
+static const double harmless_place = 9e-7; /* u that cannot breach: below the contract of 1e-6 */
+static const double own_place = 6e-7;      /* u where own means are fed back */
+static const double engines_differ = 2e-7; /* d: what two honest engines reach on modest inputs, and some */
+static const double rare = 1e-9;           /* how seldom a tensor of many values may breach by last places */
 enum { MAX_FREE_PATCHES = 8 };             /* free-running patches in one life */
 
 /* One life of a session as the engine sees it: `pad` steps in front, then the context, then decoded patches. */
@@ -26,6 +34,10 @@ typedef struct view {
     size_t patches;      /* of context and decodes together */
     const uint8_t *own;  /* [patches] fed back: their values are not known here */
     bool any_own;
+    double unit; /* sum of the context's scales over all rows; divided by their number in the end */
+    /* For the forecast behind each patch, over rows: the last place of a value in data space, and the scale, at most.
+     */
+    double *place_max, *scale_max; /* [patches] */
 } view;
 
 /* Running statistics of a row (model.md's scalers in float64). */
@@ -75,10 +87,51 @@ static void patch_stats(double *loc, double *scale, moments *run, const view *v,
     }
 }
 
-static bool row_in_domain(const view *v, const float *x, const uint8_t *mask) {
+/* A float32 of magnitude x has this distance to the next. */
+static double last_place(double x) {
+    return ldexp(1, (x > 0 ? ilogb(x) : -126) - 23);
+}
+
+static void note_forecast(view *v, size_t j, double loc, double scale) {
+    double place = last_place(fabs(loc) + 2 * scale); /* m is seldom beyond 2 */
+    v->place_max[j] = fmax(v->place_max[j], place);
+    v->scale_max[j] = fmax(v->scale_max[j], scale);
+}
+
+/* P(a binomial of n draws with probability q is at least k). */
+static double binomial_tail(size_t n, double q, size_t k) {
+    double x = (double)n, y = (double)k, term = lgamma(x + 1) - lgamma(y + 1) - lgamma(x - y + 1);
+    term = exp(term + y * log(q) + (x - y) * log1p(-q));
+    double sum = term;
+    for (; k < n && term > 1e-3 * sum / (double)n; k++) {
+        term *= (double)(n - k) / (double)(k + 1) * q / (1 - q);
+        sum += term;
+    }
+    return sum;
+}
+
+/* Do n values with last place `place`, which two engines compute to within d of each other (both in model space),
+ * differ by more than harmless_place in the mean seldom enough? */
+static bool rarely_breaches(double place, double d, size_t n) {
+    double q = d / place, most = floor((double)n * harmless_place / place); /* so many may differ */
+    if (!(q < 0.5 && q * (double)n <= most)) return false;
+    return binomial_tail(n, q, (size_t)most + 1) <= rare;
+}
+
+static bool forecasts_in_domain(const view *v, size_t rows) {
+    double unit = v->unit / ((double)rows * (double)v->context);
+    for (size_t j = v->context / v->m->patch - 1; j < v->patches; j++) {
+        double place = v->place_max[j] / unit, d = engines_differ * v->scale_max[j] / unit;
+        if (!(d <= harmless_place)) return false; /* the scale has outgrown the prefill's */
+        if (place <= (v->any_own ? own_place : harmless_place)) continue;
+        if (v->any_own || !rarely_breaches(place, d, rows * v->m->patch)) return false;
+    }
+    return true;
+}
+
+static bool row_in_domain(view *v, const float *x, const uint8_t *mask) {
     size_t p = v->m->patch, context_patches = v->context / p;
     double global_loc, global_scale, row = 0, values[OD_MAX_PATCH], loc[OD_MAX_PATCH], scale[OD_MAX_PATCH];
-    double far = v->m->scaler == OD_SCALER_STD_MEAN ? max_far_fixed : max_far_causal;
     uint8_t w[OD_MAX_PATCH];
     moments run = {0};
     global_stats(&global_loc, &global_scale, v, x, mask, v->m->scaler == OD_SCALER_STD_MEAN ? 1e-3 : 0.1);
@@ -98,30 +151,43 @@ static bool row_in_domain(const view *v, const float *x, const uint8_t *mask) {
         }
         if (!(square <= max_patch_square * (double)p)) return false;
         if (j < context_patches) row += square;
-        if (v->any_own && j + 1 >= context_patches && !(fabs(loc[p - 1]) <= far * scale[p - 1])) return false;
+        for (size_t i = 0; j < context_patches && i < p; i++) v->unit += scale[i];
+        note_forecast(v, j, loc[p - 1], scale[p - 1]);
     }
     return row <= max_row_square * (double)v->context;
 }
 
-static bool life_in_domain(const od_case *c, const od_case_life *life, const od_series *s) {
-    size_t p = c->config.patch, context = (life->steps + p - 1) / p;
-    view v = {.m = &c->config, .pad = context * p - life->steps, .context = context * p};
-    v.patches = context + life->patches;
-    uint8_t *own = calloc(v.patches, 1);
-    size_t at = context, n_own = 0;
-    bool ok = own != NULL;
-    for (unsigned i = life->prefill + 1; ok && i < life->end; i++) {
+/* Which patches of the life are fed back; the number of those. */
+static size_t mark_own(uint8_t *own, const od_case *c, const od_case_life *life, size_t context) {
+    size_t at = context, n = 0;
+    for (unsigned i = life->prefill + 1; i < life->end; i++) {
         const od_op *op = &c->op[i];
         if (op->kind != OD_OP_DECODE || op->session != c->op[life->prefill].session) continue;
         for (unsigned k = 0; k < op->patches; k++) own[at++] = op->own;
-        n_own += op->own ? op->patches : 0;
+        n += op->own ? op->patches : 0;
     }
-    v.own = own;
-    v.any_own = n_own > 0;
-    if (n_own > MAX_FREE_PATCHES || (n_own && c->gain > max_free_gain)) ok = false;
-    for (size_t row = 0; ok && row < s->batch * s->variates; row++)
+    return n;
+}
+
+static bool life_in_domain(const od_case *c, const od_case_life *life, const od_series *s) {
+    size_t p = c->config.patch, context = (life->steps + p - 1) / p, rows = s->batch * s->variates;
+    view v = {.m = &c->config, .pad = context * p - life->steps, .context = context * p};
+    v.patches = context + life->patches;
+    uint8_t *own = calloc(v.patches, 1);
+    v.place_max = calloc(2 * v.patches, sizeof(double));
+    bool ok = own && v.place_max;
+    if (ok) {
+        size_t n_own = mark_own(own, c, life, context);
+        v.own = own;
+        v.any_own = n_own > 0;
+        v.scale_max = v.place_max + v.patches;
+        ok = n_own <= MAX_FREE_PATCHES && (!n_own || c->gain <= max_free_gain);
+    }
+    for (size_t row = 0; ok && row < rows; row++)
         ok = row_in_domain(&v, s->value + row * s->n_step, s->mask + row * s->n_step);
+    ok = ok && forecasts_in_domain(&v, rows);
     free(own);
+    free(v.place_max);
     return ok;
 }
 

@@ -31,11 +31,14 @@ static od_op *add_op(od_case *c, enum od_op_kind kind, unsigned session) {
 /* ---- rate: seed-tiny, everything uniform --------------------------------------------------------------------------
  */
 
+/* Two generators leave the domain wherever so few values are forecast: large always, so it has no part in this profile;
+ * constant unless it is small against the scaler's minimum scale, so it is scaled. */
 static void draw_rate(od_case *c, od_rng *rng) {
     c->weight_seed = od_pick_seed(rng);
     c->series_seed = od_pick_seed(rng);
     c->batch = od_pick(rng, 1, 2);
     c->variates = od_pick(rng, 1, 4);
+    if (c->generator == OD_GEN_CONSTANT) c->scale = 0.02;
     add_op(c, OD_OP_PREFILL, 0)->steps = od_pick(rng, 1, 16 * 4);
     unsigned patches = od_pick(rng, 0, 8);
     bool own = od_pick_chance(rng, 2);
@@ -66,6 +69,10 @@ static void draw_series(od_case *c, od_rng *rng) {
     c->scale = scales[od_pick(rng, 0, 5)];
     c->batch = od_pick(rng, 1, 3);
     c->variates = od_pick_size(rng, 1, od_pick_chance(rng, 6) ? 33 : 7);
+    if (c->generator == OD_GEN_LARGE) { /* its forecasts need many values, or they are no more than last places */
+        c->batch = od_pick(rng, 2, 8);
+        c->variates = od_pick_size(rng, 4, 33);
+    }
     if (od_pick_chance(rng, 4)) c->missing = missing[od_pick(rng, 0, 2)];
     if (od_pick_chance(rng, 4)) c->left_padding = od_pick_size(rng, 1, 40);
     if (od_pick_chance(rng, 8)) c->padded_variate = (int)od_pick(rng, 0, c->variates - 1);
@@ -130,6 +137,8 @@ void od_case_generate(od_case *c, uint64_t seed, uint64_t index, enum od_profile
     od_rng rng = od_rng_make(seed, od_rng_name_key(name));
     /* Drawn once, lest the generators that often leave the domain become rare. */
     enum od_generator generator = (enum od_generator)od_pick(&rng, OD_GEN_NORMAL, OD_GEN_SMALL);
+    while (profile == OD_PROFILE_RATE && generator == OD_GEN_LARGE)
+        generator = (enum od_generator)od_pick(&rng, OD_GEN_NORMAL, OD_GEN_SMALL);
     for (int i = 0; i < MAX_DRAWS; i++) {
         od_case_init(c);
         c->generator = generator;
