@@ -77,6 +77,7 @@ static void stop_at_finding(const od_verdict *v, od_case *c) {
                 fuzz.judge.setup.fast->name);
     else
         fprintf(stderr, "  %s\n", e.text);
+    if (c->csv.path[0]) fprintf(stderr, "  (libFuzzer's artifact names its series relative to %s)\n", fuzz.base);
     fuzz.stopping = true;
     print_statistics();
     abort();
