@@ -67,7 +67,7 @@ static enum od_status fill_ulp(od_comparison *out, const od_tensor *ref, const o
     if (out->n) {
         qsort(ulp, out->n, sizeof *ulp, by_size);
         out->ulp_p50 = ulp_number(ulp[(out->n - 1) / 2]);
-        out->ulp_p99 = ulp_number(ulp[(out->n - 1) - (out->n - 1) / 100]);
+        out->ulp_p99 = ulp_number(ulp[out->n - 1 - out->n / 100]); /* nearest rank */
         out->ulp_max = ulp_number(ulp[out->n - 1]);
     }
     free(ulp);

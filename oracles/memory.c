@@ -1,20 +1,27 @@
 /* Fails when the fast path's peak exceeds the bound over the plain path's, when live bytes after a later request exceed
  * the bound over those after the second identical one, or when they creep up.
  *
- * Peaks: the device's, and host and device together. The host's alone is not judged: beside a model on the device it
- * is a few kilobytes of plans and node lists, whose ratio says nothing of what users run out of. Live bytes are
- * judged on host and device separately, since a leak is a leak. */
+ * Peaks: the device's, and host and device together less an allowance for the node lists of captured graphs. The
+ * host's alone is not judged: beside a model on the device it is a few kilobytes, whose ratio says nothing of what
+ * users run out of. Live bytes are judged on host and device separately, since a leak is a leak. */
 #include "oracles/oracle.h"
 #include "oracles/tolerance.h"
 
-static bool peak_exceeds(od_ruling *out, const char *what, size_t fast, size_t plain) {
-    double ratio = plain ? (double)fast / (double)plain : 0;
+static bool peak_exceeds(od_ruling *out, const char *what, double fast, double plain) {
+    double ratio = plain > 0 ? fast / plain : 0;
     out->value = ratio > out->value ? ratio : out->value;
-    if (plain == 0 ? fast == 0 : od_within(ratio, od_bounds.memory_ratio)) return false;
+    if (plain > 0 ? od_within(ratio, od_bounds.memory_ratio) : fast == 0) return false;
     od_rule_finding(out, "peak", "-", ratio, od_bounds.memory_ratio,
-                    "%s peak of %zu bytes, plain path %zu: more than %.3g times", what, fast, plain,
+                    "%s peak of %.0f bytes, plain path %.0f: more than %.3g times", what, fast, plain,
                     od_bounds.memory_ratio);
     return true;
+}
+
+/* Host bytes less what the node lists of graphs may take: as many as may be alive at once. */
+static double host_peak(const od_stats *s, const od_options *o) {
+    uint64_t graphs = s->captures < o->captures ? s->captures : o->captures;
+    double allowed = (double)graphs * od_bounds.graph_bytes, bytes = (double)s->host_peak;
+    return bytes > allowed ? bytes - allowed : 0;
 }
 
 /* Median of the slopes between all pairs of points (Theil and Sen): a single step that then stays has slope 0. */
@@ -55,9 +62,11 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         (live_grows(out, "host", ev->host_live, ev->n_live) || live_grows(out, "device", ev->device_live, ev->n_live)))
         return;
     const od_stats *f = &ev->fast_stats, *p = &ev->plain_stats;
+    double f_device = (double)f->device_peak, p_device = (double)p->device_peak;
     if (ev->plain_run.ran && ev->plain_run.status == OD_OK &&
-        (peak_exceeds(out, "device", f->device_peak, p->device_peak) ||
-         peak_exceeds(out, "host and device", f->host_peak + f->device_peak, p->host_peak + p->device_peak)))
+        (peak_exceeds(out, "device", f_device, p_device) ||
+         peak_exceeds(out, "host and device", host_peak(f, &ev->script->c->options) + f_device,
+                      (double)p->host_peak + p_device)))
         return;
     if (ev->n_live <= 2) {
         od_rule(out, OD_INCONCLUSIVE, "fewer than three requests on one engine");

@@ -12,6 +12,7 @@ typedef struct od_tolerance {
     double arbiter_share; /* share of the contract above which ref64 is asked who is nearer */
     double gain_limit;    /* weights' gain above which free-running tensors are not contractual */
     double memory_ratio;  /* peak bytes, fast over plain; live bytes, later request over the second */
+    double graph_bytes;   /* host bytes that one captured graph may take beside that ratio */
     double speed_ratio;   /* seconds, fast over plain */
     double speed_spread;  /* a series of timings is noisy when its upper quartile exceeds the lower so many times */
 } od_tolerance;

@@ -29,6 +29,7 @@ typedef struct parsing {
     od_error *error;
     bool help, begun;
     size_t cap_rest;
+    int at; /* index of the word behind the one that was refused */
 } parsing;
 
 static bool number(uint64_t *out, const char *name, const char *text, uint64_t max, od_error *e) {
@@ -145,6 +146,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         *flag = true;
         return 0;
     }
+    if (key == ARGP_KEY_ERROR) p->at = state->next;
     if (key == OD_KEY_HELP) {
         p->help = true;
         return 0;
@@ -166,9 +168,8 @@ enum od_status od_args_parse(od_args *args, const od_command *command, int argc,
                         .doc = command->about,
                         .children = children};
     parsing p = {.args = args, .error = e};
-    int at = 0;
     *e = (od_error){0};
-    error_t error = argp_parse(&argp, argc - 1, argv + 1, ARGP_NO_HELP | ARGP_NO_ERRS | ARGP_NO_EXIT, &at, &p);
+    error_t error = argp_parse(&argp, argc - 1, argv + 1, ARGP_NO_HELP | ARGP_NO_ERRS | ARGP_NO_EXIT, NULL, &p);
     if (p.help) {
         char name[64];
         snprintf(name, sizeof name, "oracle-diff %s", command->name);
@@ -178,8 +179,7 @@ enum od_status od_args_parse(od_args *args, const od_command *command, int argc,
     }
     if (!error) return OD_OK;
     if (e->status != OD_OK) return e->status;
-    const char *word = at >= 1 && at < argc - 1 ? argv[1 + at] : argv[argc - 1];
-    if (at >= 1 && at <= argc - 1 && argv[at][0] == '-') word = argv[at];
+    const char *word = p.at >= 1 && p.at < argc ? argv[p.at] : argv[argc - 1];
     return od_fail(e, OD_BAD_INPUT,
                    "%s: '%.200s' is no option of this command, is ambiguous or lacks its value (see "
                    "oracle-diff %s --help)",

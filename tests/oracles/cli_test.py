@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""The command line as scripts see it: cli_test.py ORACLE_DIFF SOURCE_DIR
+
+Exit codes, one line on stderr for bad input, nothing left behind by it, results by the schema, a golden vector through
+`forward` and `compare`. Each check names a property; the script fails where none ran.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+PROGRAM, SOURCE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+CHECKS = []
+
+GOOD = """{
+  "format": 1,
+  "note": "a < b & \\"c\\"",
+  "model": {"preset": "seed-tiny", "seed": 5},
+  "series": {"batch": 1, "variates": 2, "generator": "normal", "seed": 6},
+  "schedule": [
+    {"op": "prefill", "session": 0, "steps": 16},
+    {"op": "decode", "session": 0, "patches": 2, "feed": "teacher"}
+  ],
+  "forecast": "mean",
+  "expect": "pass"
+}
+"""
+ABSENT = "accuracy/loc/own/b1.v1.s1/ref:twin"
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+def run(*args):
+    return subprocess.run([PROGRAM, *map(str, args)], capture_output=True, text=True, timeout=240)
+
+
+def exits(code, *args):
+    done = run(*args)
+    assert done.returncode == code, f"{args}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def refuses(code, word, *args):
+    """One line on stderr that holds word, nothing on stdout."""
+    done = exits(code, *args)
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("oracle-diff: "), f"{args}: {done.stderr!r}"
+    assert word in lines[0], f"{args}: {word!r} is not in {lines[0]!r}"
+    assert done.stdout == "", f"{args}: {done.stdout!r}"
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return path
+
+
+@check
+def bad_usage_is_one_line_and_exit_2():
+    refuses(2, "run, replay, fuzz")
+    refuses(2, "explain", "explain", "x.json")
+    refuses(2, "which case", "run")
+    refuses(2, "which folder", "replay")
+    refuses(2, "--nonsense", "run", "--nonsense", "x.json")
+    refuses(2, "--json", "run", "--json")
+    refuses(2, "contract", "run", "--policy", "envelope", write("good.json", GOOD))
+    refuses(2, "vacuity", "run", "--only", "everything", "good.json")
+    refuses(2, "vacuity", "run", "--require", "everything", "good.json")
+    refuses(2, "graph", "run", "--set", "grph=on", "good.json")
+    refuses(2, "twin", "run", "--fast", "fastest", "good.json")
+    refuses(2, "--seed", "new", "--index", "1")
+    refuses(2, "whole number", "new", "--seed", "-1", "--index", "1")
+    refuses(2, "whole number", "new", "--seed", "9223372036854775808", "--index", "1")
+    refuses(2, "above 0", "fuzz", "--seconds", "nan")
+    refuses(2, "rate", "fuzz", "--profile", "fastest")
+    refuses(2, "two files", "compare", "good.json")
+    refuses(2, "--engine", "forward")
+    refuses(2, "--out", "report", "x.jsonl")
+
+
+@check
+def bad_input_is_one_line_and_leaves_nothing_behind():
+    out = ("--json", "r.jsonl", "--junit", "j.xml", "--out", "o")
+    write("good.json", GOOD)
+    write("cut.json", GOOD[: len(GOOD) // 2])
+    write("key.json", GOOD.replace('"expect"', '"expected"'))
+    write("long.json", GOOD + " " * 20000)
+    os.mkdir("empty")
+    refuses(2, "nowhere.json", "run", "nowhere.json", *out)
+    refuses(2, "cut.json", "run", "good.json", "cut.json", *out)
+    refuses(2, "expected", "run", "key.json", *out)
+    refuses(2, "long.json", "run", "long.json", *out)
+    refuses(2, "empty", "run", "empty", *out)
+    refuses(2, "empty", "replay", "empty", *out)
+    refuses(2, "good.json", "replay", "good.json", *out)
+    refuses(2, "nowhere", "replay", "nowhere", *out)
+    refuses(2, "nowhere", "run", "good.json", "--model", "nowhere", *out)
+    refuses(2, "cut.json", "show", "cut.json")
+    refuses(2, "no JSON", "report", write("bad.jsonl", "nothing\n"), "--out", "o")
+    refuses(2, "cut.json", "compare", "cut.json", "cut.json")
+    assert sorted(os.listdir(".")) == ["bad.jsonl", "cut.json", "empty", "good.json", "key.json", "long.json"]
+
+
+@check
+def a_missing_gpu_is_exit_3():
+    listed = exits(0, "list", "--engines").stdout
+    line = [l for l in listed.splitlines() if l.startswith("gpu ")]
+    assert len(line) == 1, listed
+    if " missing " in line[0]:
+        refuses(3, "gpu", "run", write("good.json", GOOD), "--fast", "gpu")
+
+
+@check
+def help_and_lists_are_exit_0():
+    assert "Exit: 0 pass" in exits(0, "--help").stdout
+    for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list"):
+        assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
+    listed = exits(0, "list").stdout
+    for word in ("ref64", "twin", "accuracy", "determinism", "toto-open-base", "captures"):
+        assert word in listed, word
+
+
+@check
+def new_depends_on_its_arguments_alone():
+    first = exits(0, "new", "--seed", "7", "--index", "3", "--profile", "rate").stdout
+    assert first == exits(0, "new", "--profile", "rate", "--index", "3", "--seed", "7").stdout
+    assert first != exits(0, "new", "--seed", "7", "--index", "4", "--profile", "rate").stdout
+    write("new.json", first)
+    assert "seed-tiny" in exits(0, "show", "new.json").stdout
+
+
+@check
+def a_run_passes_and_its_results_keep_to_the_schema():
+    write("good.json", GOOD)
+    done = exits(0, "run", "good.json", "--fast", "twin", "--json", "r.jsonl", "--junit", "j.xml")
+    assert done.stdout.startswith("ref against twin: "), done.stdout
+    assert "PASS 1, FINDING 0" in done.stdout
+    lines = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")]
+    assert [l["type"] for l in lines] == ["run", "case", "summary"]
+    assert lines[1]["verdict"] == "PASS" and lines[1]["tensors"] and lines[2]["exit"] == 0
+    assert {o["oracle"] for o in lines[1]["oracles"]} >= {"accuracy", "determinism", "memory", "speed", "vacuity"}
+    suite = xml.etree.ElementTree.parse("j.xml").getroot()
+    assert suite.get("tests") == "1" and suite.get("failures") == "0"
+    test = os.path.join(SOURCE, "tests/oracles/schema_test.py")
+    schema = os.path.join(SOURCE, "oracles/result.schema.json")
+    done = subprocess.run([sys.executable, test, schema, "r.jsonl"], capture_output=True, text=True)
+    assert done.returncode in (0, 77), done.stdout + done.stderr
+    assert "PASS 1 of 1 cases" in exits(0, "report", "r.jsonl", "--out", "deep/er").stdout
+    assert open("deep/er/report.md", encoding="utf-8").readline().startswith("# Differential test report: PASS 1 of 1")
+
+
+@check
+def only_and_require_choose_oracles():
+    write("good.json", GOOD)
+    exits(0, "run", "good.json", "--fast", "twin", "--only", "finite", "--json", "r.jsonl")
+    line = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]
+    assert [o["oracle"] for o in line["oracles"]] == ["engine", "finite"]
+    # The plain path has no speed to compare with: required by name, that is exit 4.
+    exits(4, "run", "good.json", "--fast", "twin", "--set", "graph=off", "--require", "speed")
+    exits(0, "run", "good.json", "--fast", "twin", "--set", "graph=off")
+
+
+@check
+def a_finding_is_written_and_replays_alone():
+    write("absent.json", GOOD.replace('"expect": "pass"', f'"expect": "{ABSENT}"'))
+    done = exits(1, "run", "absent.json", "--fast", "twin", "--out", "o", "--json", "r.jsonl", "--junit", "j.xml")
+    line = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]
+    assert line["verdict"] == "FINDING" and line["signature"].startswith("expect/absent/-/")
+    assert os.listdir("o/findings") == [os.path.basename(line["finding"])]
+    assert line["finding"] in done.stdout and line["command"] in done.stdout
+    exits(1, *line["command"].split()[1:])
+    suite = xml.etree.ElementTree.parse("j.xml").getroot()
+    assert suite.get("failures") == "1" and suite.find("testcase/failure") is not None
+    assert "FINDING in 1 of 1" in exits(0, "report", "r.jsonl", "--out", "rep").stdout
+
+
+@check
+def fuzz_counts_cases_and_is_repeatable():
+    done = run("fuzz", "--cases", "5", "--seed", "1", "--profile", "rate", "--fast", "twin", "--json", "a.jsonl")
+    again = run("fuzz", "--cases", "5", "--seed", "1", "--profile", "rate", "--fast", "twin", "--json", "b.jsonl")
+    assert done.returncode == again.returncode and done.returncode in (0, 1), done.stderr
+    a, b = ([json.loads(l) for l in open(p, encoding="utf-8")] for p in ("a.jsonl", "b.jsonl"))
+    assert len(a) == 7 and a[-1]["cases"] == 5
+    assert [l.get("hash") for l in a] == [l.get("hash") for l in b]
+    assert [l.get("tensors") for l in a] == [l.get("tensors") for l in b]
+    assert "\r" not in done.stderr, "a progress line where no terminal is"
+    reproduce = a[1]["command"]
+    assert "new --seed 1 --index 0 --profile rate" in reproduce or "findings" in reproduce
+
+
+@check
+def a_model_folder_replaces_the_weights():
+    folder = os.path.join(SOURCE, "tests/vectors/seed-tiny")
+    write("good.json", GOOD)
+    exits(0, "run", "good.json", "--fast", "twin", "--only", "accuracy", "--model", folder, "--json", "r.jsonl")
+    lines = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")]
+    assert lines[0]["weights"] == folder and lines[1]["weights"] == folder
+
+
+@check
+def a_golden_vector_goes_through_forward_and_compare():
+    vector = os.path.join(SOURCE, "tests/vectors/one-patch")
+    golden = os.path.join(vector, "case.safetensors")
+    args = ("--model", vector, "--case", golden, "--context", "4")
+    exits(0, "forward", "--engine", "ref64", *args, "--out", "ref64.safetensors")
+    exits(0, "compare", golden, "ref64.safetensors", "--relative", "1e-11")
+    exits(1, "compare", golden, "ref64.safetensors", "--relative", "1e-300")
+    exits(0, "forward", "--engine", "ref", *args, "--out", "ref.safetensors")
+    exits(0, "compare", golden, "ref.safetensors")
+    assert "missing" not in exits(0, "compare", golden, golden).stdout
+    other = os.path.join(SOURCE, "tests/vectors/seed-tiny/case.safetensors")
+    assert "misshapen" in exits(1, "compare", golden, other).stdout
+    refuses(2, "safetensors", "compare", golden, write("cut.safetensors", "12345678"))
+    refuses(2, "context", "forward", "--engine", "ref", *args[:-1], "0", "--out", "none.safetensors")
+    refuses(2, "in.series", "forward", "--engine", "ref", "--model", vector, "--case", "ref.safetensors", "--context",
+            "4", "--out", "none.safetensors")
+    assert not os.path.exists("none.safetensors")
+
+
+def main():
+    home = os.getcwd()
+    for function in CHECKS:
+        place = tempfile.mkdtemp(prefix="od-cli-")
+        os.chdir(place)
+        try:
+            function()
+        finally:
+            os.chdir(home)
+            shutil.rmtree(place)
+        print("ok", function.__name__)
+    if not CHECKS:
+        sys.exit("no check ran")
+
+
+main()

@@ -1,0 +1,243 @@
+#include "tests/oracles/fake_engine.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { TENSORS = 6, MEAN = 3, SCALER_LOC = 4, SCALER_SCALE = 5, HONEST_DEVICE = 100000, HONEST_HOST = 50000 };
+
+fake_knobs fake_ref_knobs, fake_fast_knobs;
+
+struct od_engine {
+    fake_knobs *k;
+    od_options options;
+    size_t patch;
+    unsigned number, resets, opens;
+    od_stats stats;
+};
+
+struct od_session {
+    od_engine *engine;
+    size_t batch, variates;
+    unsigned call, number;
+    bool answered;
+    float *data[TENSORS];
+    od_tensor tensor[TENSORS];
+};
+
+void fake_reset(void) {
+    fake_ref_knobs = (fake_knobs){0};
+    fake_fast_knobs = (fake_knobs){0};
+}
+
+double fake_value(int tensor, unsigned call, size_t element) {
+    if (tensor == SCALER_SCALE) return 2;
+    return 1 + tensor / 8.0 + call / 64.0 + (double)(element % 5) / 1024;
+}
+
+void fake_case(od_case *c) {
+    od_case_init(c);
+    c->variates = 2;
+    c->n_op = 3;
+    c->op[0] = (od_op){.kind = OD_OP_PREFILL, .steps = 8};
+    c->op[1] = (od_op){.kind = OD_OP_DECODE, .patches = 2};
+    c->op[2] = (od_op){.kind = OD_OP_DECODE, .patches = 1, .own = true};
+}
+
+static enum od_status probe(od_error *e) {
+    return OD_OK;
+}
+
+static bool can_ref(const od_case *c, char *why, size_t size) {
+    if (c->options.tf32) strncpy(why, "tf32 is beyond it", size - 1);
+    if (fake_ref_knobs.cannot) strncpy(why, "it was told so", size - 1);
+    return !c->options.tf32 && !fake_ref_knobs.cannot;
+}
+
+static bool can_fast(const od_case *c, char *why, size_t size) {
+    if (fake_fast_knobs.cannot) strncpy(why, "it was told so", size - 1);
+    return !fake_fast_knobs.cannot;
+}
+
+static enum od_status create(fake_knobs *k, od_engine **out, const od_model *model, const od_options *options,
+                             od_error *e) {
+    od_engine *engine = calloc(1, sizeof *engine);
+    if (!engine) return od_fail(e, OD_NO_MEMORY, "no memory for a fake engine");
+    k->n_live++;
+    k->saw_tf32 = k->saw_tf32 || options->tf32;
+    *engine = (od_engine){.k = k, .options = *options, .patch = model->config.patch, .number = k->n_create++};
+    double factor = options->graph && k->peak_factor > 0 ? k->peak_factor : 1;
+    double host = options->graph && k->host_factor > 0 ? k->host_factor : 1;
+    engine->stats = (od_stats){.host_live = HONEST_HOST,
+                               .host_peak = (size_t)(host * HONEST_HOST),
+                               .device_live = HONEST_DEVICE,
+                               .device_peak = (size_t)(factor * HONEST_DEVICE),
+                               .math_mode = "float32",
+                               .device = "fake"};
+    *out = engine;
+    return OD_OK;
+}
+
+static enum od_status create_ref(od_engine **out, const od_model *model, const od_options *options, od_error *e) {
+    return create(&fake_ref_knobs, out, model, options, e);
+}
+
+static enum od_status create_fast(od_engine **out, const od_model *model, const od_options *options, od_error *e) {
+    return create(&fake_fast_knobs, out, model, options, e);
+}
+
+static void destroy(od_engine *engine) {
+    if (engine) engine->k->n_live--;
+    free(engine);
+}
+
+static enum od_status session_open(od_session **out, od_engine *engine, size_t batch, size_t variates, size_t limit,
+                                   od_error *e) {
+    od_session *s = calloc(1, sizeof *s);
+    if (!s) return od_fail(e, OD_NO_MEMORY, "no memory for a fake session");
+    *s = (od_session){.engine = engine, .batch = batch, .variates = variates, .number = engine->opens++};
+    engine->k->n_open++;
+    engine->k->n_live++;
+    engine->k->last_limit = limit;
+    *out = s;
+    return OD_OK;
+}
+
+static void session_close(od_session *s) {
+    if (s) s->engine->k->n_live--;
+    for (int t = 0; s && t < TENSORS; t++) free(s->data[t]);
+    free(s);
+}
+
+static void spend(double microseconds) {
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((double)(now.tv_sec - start.tv_sec) * 1e6 + (double)(now.tv_nsec - start.tv_nsec) / 1e3 < microseconds);
+}
+
+/* Fills tensor t with n values for the call. */
+static void fill(od_session *s, int t, size_t n) {
+    const fake_knobs *k = s->engine->k;
+    double drift = (k->drift_runs ? s->engine->resets : 0) + (k->drift_opens ? s->number : 0) +
+                   (k->drift_engines ? s->engine->number : 0);
+    for (size_t i = 0; i < n; i++)
+        s->data[t][i] = k->lie == FAKE_ZERO_ALL ? 0 : (float)(fake_value(t, s->call, i) + drift / (1 << 23));
+    if (t != k->tensor || (int)s->call != k->call || k->element >= n) return;
+    if (k->lie == FAKE_ADD) s->data[t][k->element] = (float)(s->data[t][k->element] + k->add);
+    if (k->lie == FAKE_NAN) s->data[t][k->element] = NAN;
+    if (k->lie == FAKE_INF) s->data[t][k->element] = INFINITY;
+}
+
+static enum od_status answer(od_session *s, size_t steps, od_error *e) {
+    static const char *const names[TENSORS] = {"df", "loc", "scale", "mean", "scaler_loc", "scaler_scale"};
+    od_engine *engine = s->engine;
+    fake_knobs *k = engine->k;
+    if (k->fail != OD_OK && (int)s->call == k->call && engine->resets >= k->fail_from)
+        return od_fail(e, k->fail, "it was told to");
+    double base = k->microseconds;
+    if (base > 0) spend(engine->options.graph && k->graph_factor > 0 ? base * k->graph_factor : base);
+    for (int t = 0; t < TENSORS; t++) {
+        size_t per_row = t == MEAN ? engine->patch : t >= SCALER_LOC ? 1 : steps;
+        size_t shape[] = {s->batch, s->variates, per_row}, n = s->batch * s->variates * per_row;
+        free(s->data[t]);
+        s->data[t] = malloc(n * sizeof *s->data[t]);
+        if (!s->data[t]) return od_fail(e, OD_NO_MEMORY, "no memory for a fake answer");
+        fill(s, t, n);
+        if (k->lie == FAKE_SHAPE && t == k->tensor && (int)s->call == k->call) {
+            shape[0] = s->variates * per_row;
+            shape[1] = s->batch;
+            shape[2] = 1;
+        }
+        od_tensor_set(&s->tensor[t], names[t], OD_F32, 3, shape, s->data[t]);
+    }
+    s->call++;
+    s->answered = true;
+    engine->stats.launches += 10;
+    if (engine->options.graph && !k->no_replay) engine->stats.replays++;
+    engine->stats.fallbacks += k->fallbacks;
+    engine->stats.replaced += k->replaced;
+    return OD_OK;
+}
+
+static void see(od_session *s, const od_window *w) {
+    fake_knobs *k = s->engine->k;
+    if (k->n_seen == sizeof k->seen / sizeof k->seen[0]) return;
+    k->seen[k->n_seen].own = w == NULL;
+    k->seen[k->n_seen].n_step = w ? w->n_step : 0;
+    k->seen[k->n_seen++].first = w ? w->value[0] : 0;
+}
+
+static enum od_status prefill(od_session *s, const od_window *w, od_error *e) {
+    see(s, w);
+    size_t p = s->engine->patch;
+    return answer(s, (w->n_step + p - 1) / p * p, e);
+}
+
+static enum od_status decode(od_session *s, const od_window *next, od_error *e) {
+    see(s, next);
+    if (s->engine->options.cache != OD_CACHE_OFF && !s->engine->k->no_hit) s->engine->stats.cache_hits++;
+    return answer(s, s->engine->patch, e);
+}
+
+static enum od_status reset(od_session *s, od_error *e) {
+    od_engine *engine = s->engine;
+    s->call = 0;
+    s->answered = false;
+    engine->resets++;
+    engine->k->n_reset++;
+    engine->stats.host_live += engine->k->leak_host + (engine->resets == 3 ? engine->k->leak_once : 0);
+    engine->stats.device_live += engine->k->leak_device;
+    return OD_OK;
+}
+
+static enum od_status outputs(od_session *s, od_outputs *out, od_error *e) {
+    if (!s->answered) return od_fail(e, OD_BAD_INPUT, "no call was made yet");
+    bool missing = s->engine->k->lie == FAKE_MISSING;
+    *out = (od_outputs){.n_tensor = TENSORS - missing, .tensor = s->tensor + missing}; /* without df, the first */
+    return OD_OK;
+}
+
+static void stats(od_engine *engine, od_stats *out) {
+    *out = engine->stats;
+}
+
+static enum od_status recapture(od_engine *engine, od_error *e) {
+    engine->k->n_recapture++;
+    return OD_OK;
+}
+
+static enum od_status poison(od_engine *engine, od_error *e) {
+    engine->k->n_poison++;
+    return OD_OK;
+}
+
+const od_engine_api *fake_ref(void) {
+    static const od_engine_api api = {.abi = OD_ENGINE_ABI,
+                                      .name = "ref",
+                                      .about = "closed-form answers",
+                                      .probe = probe,
+                                      .can = can_ref,
+                                      .create = create_ref,
+                                      .destroy = destroy,
+                                      .session_open = session_open,
+                                      .session_close = session_close,
+                                      .prefill = prefill,
+                                      .decode = decode,
+                                      .reset = reset,
+                                      .outputs = outputs,
+                                      .stats = stats};
+    return &api;
+}
+
+const od_engine_api *fake_fast(void) {
+    static od_engine_api api;
+    api = *fake_ref();
+    api.name = "fast";
+    api.can = can_fast;
+    api.create = create_fast;
+    api.recapture = recapture;
+    api.poison = poison;
+    return &api;
+}

@@ -1,0 +1,56 @@
+/* Engines with closed-form answers and misbehaviour on demand, to show that each oracle sees what it is for.
+ *
+ * Element i of tensor t (df 0, loc 1, scale 2, mean 3, scaler_loc 4, scaler_scale 5) at call c of a session is
+ * 1 + t/8 + c/64 + (i mod 5)/1024, exact in float32; scaler_scale is 2 everywhere. */
+#ifndef OD_TESTS_ORACLES_FAKE_ENGINE_H
+#define OD_TESTS_ORACLES_FAKE_ENGINE_H
+
+#include "model/case.h"
+
+enum fake_lie { FAKE_HONEST, FAKE_ADD, FAKE_NAN, FAKE_INF, FAKE_ZERO_ALL, FAKE_MISSING, FAKE_SHAPE };
+
+typedef struct fake_knobs {
+    enum fake_lie lie;
+    int tensor, call; /* where: tensor number, call of the session */
+    size_t element;
+    double add;
+
+    bool drift_runs;                   /* answers depend on how often the engine's sessions were reset */
+    bool drift_opens;                  /* … on how many sessions were opened before */
+    bool drift_engines;                /* … on how many engines were created before */
+    size_t leak_host, leak_device;     /* bytes kept with every reset */
+    size_t leak_once;                  /* host bytes kept by the third reset alone */
+    double peak_factor;                /* device peak with graph on, times the honest one; 0 = 1 */
+    double host_factor;                /* the same for the host */
+    double microseconds, graph_factor; /* each call takes so long; with graph on so many times longer (0 = 1) */
+    bool no_replay, no_hit;
+    unsigned fallbacks, replaced;
+    enum od_status fail; /* of call `call`, from play `fail_from` of the engine on (0: the first) */
+    unsigned fail_from;
+    bool cannot;
+
+    /* What was seen. */
+    unsigned n_create, n_open, n_reset, n_recapture, n_poison, n_live; /* n_live: engines and sessions not closed */
+    struct {
+        bool own;
+        size_t n_step;
+        float first; /* of the window's first row */
+    } seen[64];
+    unsigned n_seen;
+    size_t last_limit;
+    bool saw_tf32;
+} fake_knobs;
+
+/* Two engines of one kind, each with knobs of its own. Call fake_reset before each test. */
+extern fake_knobs fake_ref_knobs, fake_fast_knobs;
+const od_engine_api *fake_ref(void);
+const od_engine_api *fake_fast(void);
+void fake_reset(void);
+
+/* What the engine answers when honest. */
+double fake_value(int tensor, unsigned call, size_t element);
+
+/* A small case: seed-tiny, 1 x 2 series, prefill of 8 steps, two teacher-forced patches, one own. */
+void fake_case(od_case *c);
+
+#endif

@@ -1,0 +1,19 @@
+/* Runs every suite of oracles/. A suite is added here, in suites.h and in CMakeLists.txt. */
+#include "tests/oracles/suites.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static Suite *(*const suites[])(void) = {
+    suite_compare, suite_tolerance, suite_player, suite_oracles, suite_judge, suite_report, suite_golden,
+};
+
+int main(void) {
+    SRunner *runner = srunner_create(NULL);
+    for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++) srunner_add_suite(runner, suites[i]());
+    srunner_run_all(runner, CK_NORMAL);
+    int run = srunner_ntests_run(runner), failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    if (run == 0) fprintf(stderr, "no test ran\n");
+    return run > 0 && failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

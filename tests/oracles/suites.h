@@ -1,0 +1,15 @@
+/* The suites of tests/oracles. */
+#ifndef OD_TESTS_ORACLES_SUITES_H
+#define OD_TESTS_ORACLES_SUITES_H
+
+#include <check.h>
+
+Suite *suite_compare(void);
+Suite *suite_tolerance(void);
+Suite *suite_player(void);
+Suite *suite_oracles(void);
+Suite *suite_judge(void);
+Suite *suite_report(void);
+Suite *suite_golden(void);
+
+#endif

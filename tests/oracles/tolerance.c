@@ -1,0 +1,67 @@
+/* The bounds as numbers that the documents promise, and their edges. */
+#include "oracles/tolerance.h"
+
+#include <math.h>
+
+#include "tests/oracles/suites.h"
+
+START_TEST(a_bound_met_exactly_holds_and_the_next_number_does_not) {
+    ck_assert(od_within(od_bounds.mae, od_bounds.mae));
+    ck_assert(!od_within(nextafter(od_bounds.mae, 1), od_bounds.mae));
+    ck_assert(od_within(nextafter(od_bounds.mae, 0), od_bounds.mae));
+}
+END_TEST
+
+START_TEST(no_number_is_within_no_bound) {
+    ck_assert(!od_within(NAN, 1));
+    ck_assert(!od_within(NAN, INFINITY));
+    ck_assert(!od_within(0, NAN));
+    ck_assert(!od_within(INFINITY, 1e300));
+}
+END_TEST
+
+START_TEST(the_contract_is_used_up_exactly_at_its_bounds) {
+    ck_assert_double_eq(od_contract_share(1e-6, 0), 1);
+    ck_assert_double_eq(od_contract_share(0, 5e-5), 1);
+    ck_assert_double_eq(od_contract_share(5e-7, 0), 0.5);
+    ck_assert_double_gt(od_contract_share(nextafter(1e-6, 1), 0), 1);
+    ck_assert_double_gt(od_contract_share(0, nextafter(5e-5, 1)), 1);
+    ck_assert(isinf(od_contract_share(NAN, 0)));
+    ck_assert(isinf(od_contract_share(0, NAN)));
+}
+END_TEST
+
+START_TEST(the_numbers_are_those_that_are_promised) {
+    ck_assert_double_eq(od_bounds.mae, 1e-6);
+    ck_assert_double_eq(od_bounds.max_abs, 5e-5);
+    ck_assert_double_eq(od_bounds.free_mae, 1e-5);
+    ck_assert_double_eq(od_bounds.golden, 1e-11);
+    ck_assert_double_eq(od_bounds.arbiter_share, 0.2);
+    ck_assert_double_eq(od_bounds.gain_limit, 1.25);
+    ck_assert_double_eq(od_bounds.memory_ratio, 1.5);
+    ck_assert_double_eq(od_bounds.speed_ratio, 2);
+}
+END_TEST
+
+/* -ffast-math would make these true at compile time and every comparison above blind. */
+START_TEST(the_compiler_believes_in_nan) {
+    volatile double zero = 0;
+    double nan = zero / zero;
+    ck_assert(isnan(nan));
+    ck_assert(!(nan <= 1));
+    ck_assert(!(nan > 1));
+    ck_assert(nan != nan);
+}
+END_TEST
+
+Suite *suite_tolerance(void) {
+    Suite *s = suite_create("tolerance");
+    TCase *t = tcase_create("tolerance");
+    tcase_add_test(t, a_bound_met_exactly_holds_and_the_next_number_does_not);
+    tcase_add_test(t, no_number_is_within_no_bound);
+    tcase_add_test(t, the_contract_is_used_up_exactly_at_its_bounds);
+    tcase_add_test(t, the_numbers_are_those_that_are_promised);
+    tcase_add_test(t, the_compiler_believes_in_nan);
+    suite_add_tcase(s, t);
+    return s;
+}
