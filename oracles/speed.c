@@ -1,4 +1,6 @@
-/* Fails when the fast path is more than twice as slow as the plain path: only if even its best pair is. */
+/* Fails when the fast path is more than twice as slow as the plain path: only if even its best pair is. Passes where
+ * three quarters of the pairs are within the bound: were the true median above it, that would be seen in 2 of 100 runs
+ * of 15 pairs. All else is too noisy to say. */
 #include <stdlib.h>
 
 #include "oracles/oracle.h"
@@ -23,8 +25,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
     for (size_t i = 0; i < n; i++) ratio[i] = ev->fast_seconds[i] / ev->plain_seconds[i];
     qsort(ratio, n, sizeof *ratio, by_value);
     double median = (ratio[(n - 1) / 2] + ratio[n / 2]) / 2, best = ratio[0], worst = ratio[n - 1];
-    bool quiet = od_within(ratio[n - 1 - n / 4], od_bounds.speed_spread * ratio[n / 4]);
-    if (od_within(worst, od_bounds.speed_ratio) || (quiet && od_within(median, od_bounds.speed_ratio)))
+    if (od_within(ratio[n - 1 - n / 4], od_bounds.speed_ratio))
         od_rule(out, OD_PASS, "fast/plain %.3g (median of %zu pairs, %.3g to %.3g)", median, n, best, worst);
     else if (!od_within(best, od_bounds.speed_ratio))
         od_rule_finding(out, "slow", "-", median, od_bounds.speed_ratio,

@@ -40,10 +40,6 @@ const od_tolerance od_bounds = {
      * twin. That is nothing beside a model that anybody serves, but more than half of a toy of a few thousand
      * parameters, of which it says nothing. 64 KiB a graph leaves a factor of 2. */
     .graph_bytes = 65536,
-
-    /* On a quiet machine the quartiles of interleaved timings lie within 10 %; where they are more than 1.5 apart, the
-     * median of a few pairs can be off by as much as the margin to the bound of 2. */
-    .speed_spread = 1.5,
 };
 
 bool od_within(double err, double bound) {

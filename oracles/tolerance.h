@@ -14,7 +14,6 @@ typedef struct od_tolerance {
     double memory_ratio;  /* peak bytes, fast over plain; live bytes, later request over the second */
     double graph_bytes;   /* host bytes that one captured graph may take beside that ratio */
     double speed_ratio;   /* seconds, fast over plain */
-    double speed_spread;  /* a series of timings is noisy when its upper quartile exceeds the lower so many times */
 } od_tolerance;
 
 extern const od_tolerance od_bounds;

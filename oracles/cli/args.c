@@ -169,7 +169,8 @@ enum od_status od_args_parse(od_args *args, const od_command *command, int argc,
                         .children = children};
     parsing p = {.args = args, .error = e};
     *e = (od_error){0};
-    error_t error = argp_parse(&argp, argc - 1, argv + 1, ARGP_NO_HELP | ARGP_NO_ERRS | ARGP_NO_EXIT, NULL, &p);
+    error_t error =
+        argp_parse(&argp, argc - 1, argv + 1, ARGP_NO_HELP | ARGP_NO_ERRS | ARGP_NO_EXIT | ARGP_IN_ORDER, NULL, &p);
     if (p.help) {
         char name[64];
         snprintf(name, sizeof name, "oracle-diff %s", command->name);

@@ -44,7 +44,7 @@ enum od_status od_cli_pair(const od_engine_api **ref, const od_engine_api **fast
             snprintf(why, size, "a CUDA device was found");
         } else {
             *fast = od_twin_engine();
-            snprintf(why, size, "no GPU: %.300s", missing.text);
+            snprintf(why, size, "%.300s", missing.text);
         }
     }
     s = ready(*ref, e);
