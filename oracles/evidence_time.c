@@ -1,12 +1,13 @@
-/* Timed pairs: fast, plain, plain, fast, … on warm engines, so that drift of the machine hits both alike. */
+/* Timed pairs: plays of fast and plain in turn on warm engines, so that drift of the machine hits both alike. */
 #include <time.h>
 
 #include "oracles/evidence.h"
 
-/* One measurement lasts at least so long (a timer tick and a scheduler's hiccup must be small against it), and so many
- * pairs are taken even where the budget is spent. */
-static const double shortest = 2e-3;
-enum { MIN_PAIR = 3, MAX_PER_PAIR = 256 };
+/* A measurement is the median of several plays, so that a scheduler's hiccup in one of them does not count; it lasts
+ * about so long, and at least MIN_PLAYS are taken where they are short against the budget. So many pairs are taken even
+ * where the budget is spent. */
+static const double about = 5e-3;
+enum { MIN_PAIR = 3, MIN_PLAYS = 5, MAX_PLAYS = 128 };
 
 double od_seconds(void) {
     struct timespec t;
@@ -19,33 +20,55 @@ static enum od_status look(void *arg, const od_call_at *at, const od_outputs *ou
     return OD_OK;
 }
 
-static enum od_status measure(double *seconds, od_player *p, size_t plays, od_error *e) {
+static enum od_status one_play(double *seconds, od_player *p, od_error *e) {
     double start = od_seconds();
-    for (size_t i = 0; i < plays; i++) {
-        enum od_status s = od_player_reset(p, e);
-        if (s == OD_OK) s = od_player_play(p, look, NULL, NULL, e);
-        if (s != OD_OK) return s;
+    enum od_status s = od_player_reset(p, e);
+    if (s == OD_OK) s = od_player_play(p, look, NULL, NULL, e);
+    *seconds = od_seconds() - start;
+    return s;
+}
+
+static double median(double *x, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        double v = x[i];
+        size_t k = i;
+        for (; k > 0 && x[k - 1] > v; k--) x[k] = x[k - 1];
+        x[k] = v;
     }
-    *seconds = (od_seconds() - start) / (double)plays;
+    return (x[(n - 1) / 2] + x[n / 2]) / 2;
+}
+
+/* One pair: plays in turn, the first by fast or plain. */
+static enum od_status measure(double *fast_seconds, double *plain_seconds, od_player *fast, od_player *plain,
+                              size_t plays, bool fast_first, od_error *e) {
+    double f[MAX_PLAYS], p[MAX_PLAYS];
+    enum od_status s = OD_OK;
+    for (size_t i = 0; s == OD_OK && i < plays; i++) {
+        if (!fast_first) s = one_play(&p[i], plain, e);
+        if (s == OD_OK) s = one_play(&f[i], fast, e);
+        if (s == OD_OK && fast_first) s = one_play(&p[i], plain, e);
+    }
+    if (s != OD_OK) return s;
+    *fast_seconds = median(f, plays);
+    *plain_seconds = median(p, plays);
     return OD_OK;
 }
 
+static size_t plays_of(double once, double budget) {
+    if (once * 2 * MIN_PLAYS * MIN_PAIR > budget) return 1;
+    double plays = about / once;
+    return plays < MIN_PLAYS ? MIN_PLAYS : plays > MAX_PLAYS ? MAX_PLAYS : (size_t)plays;
+}
+
 enum od_status od_evidence_time(od_evidence *ev, od_player *fast, od_player *plain, od_error *e) {
-    double start = od_seconds(), once;
-    enum od_status s = measure(&once, plain, 1, e);
-    if (s == OD_OK) s = measure(&once, fast, 1, e);
+    double start = od_seconds(), once, budget = ev->setup->speed_seconds;
+    enum od_status s = one_play(&once, plain, e); /* warms it up */
+    if (s == OD_OK) s = one_play(&once, fast, e);
     if (s != OD_OK) return s;
-    ev->per_pair = once >= shortest                  ? 1
-                   : once * MAX_PER_PAIR <= shortest ? MAX_PER_PAIR
-                                                     : (size_t)(shortest / once) + 1;
+    ev->per_pair = plays_of(once, budget);
     for (size_t i = 0; i < OD_MAX_PAIR; i++) {
-        if (i >= MIN_PAIR && od_seconds() - start > ev->setup->speed_seconds) break;
-        bool fast_first = i % 2 == 0;
-        for (int k = 0; k < 2 && s == OD_OK; k++) {
-            bool is_fast = (k == 0) == fast_first;
-            s = measure(is_fast ? &ev->fast_seconds[i] : &ev->plain_seconds[i], is_fast ? fast : plain, ev->per_pair,
-                        e);
-        }
+        if (i >= MIN_PAIR && od_seconds() - start > budget) break;
+        s = measure(&ev->fast_seconds[i], &ev->plain_seconds[i], fast, plain, ev->per_pair, i % 2 == 0, e);
         if (s != OD_OK) return s;
         ev->n_pair = i + 1;
     }
