@@ -52,7 +52,6 @@ struct od_device {
     bool capturing;
     size_t captured_nodes;
     od_device_stats stats;
-    char name[128];
 };
 
 static enum od_status cuda_failed(cudaError_t code, const char *what, od_error *e) {
@@ -105,15 +104,18 @@ static enum od_status open_blas(od_device *dev, unsigned i, bool tf32, od_error 
     return OD_OK;
 }
 
+/* Statistics outlive the engine that they came from, so what they name is static. */
+static char device_name[128];
+
 static enum od_status open_device(od_device *dev, const od_options *options, od_error *e) {
     int driver = 0, runtime = 0;
     struct cudaDeviceProp properties;
     CUDA(cudaGetDeviceProperties(&properties, 0), "device properties");
     CUDA(cudaDriverGetVersion(&driver), "driver version");
     CUDA(cudaRuntimeGetVersion(&runtime), "runtime version");
-    snprintf(dev->name, sizeof dev->name, "%.80s (CUDA %d.%d, driver API %d.%d)", properties.name, runtime / 1000,
+    snprintf(device_name, sizeof device_name, "%.80s (CUDA %d.%d, driver API %d.%d)", properties.name, runtime / 1000,
              runtime % 1000 / 10, driver / 1000, driver % 1000 / 10);
-    dev->stats.name = dev->name;
+    dev->stats.name = device_name;
     for (unsigned i = 0; i < dev->n_stream; i++) {
         CUDA(cudaStreamCreateWithFlags(&dev->streams[i], cudaStreamNonBlocking), "stream");
         CUDA(cudaEventCreateWithFlags(&dev->events[i], cudaEventDisableTiming), "event");

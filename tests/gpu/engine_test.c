@@ -1,5 +1,6 @@
 /* The engine behind the interface: sessions, graphs, errors, memory. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +145,20 @@ START_TEST(one_graph_serves_every_decode_step) {
 }
 END_TEST
 
+START_TEST(what_statistics_name_outlives_the_engine) {
+    const od_options options = od_options_default();
+    od_stats stats;
+    char before[128];
+    od_engine *en = engine(&options);
+    test_engine()->stats(en, &stats);
+    snprintf(before, sizeof before, "%s", stats.device);
+    test_engine()->destroy(en);
+    en = engine(&options); /* whatever was freed is taken again */
+    ck_assert_str_eq(stats.device, before);
+    test_engine()->destroy(en);
+}
+END_TEST
+
 START_TEST(past_the_limit_of_captures_launches_are_plain_and_counted) {
     od_options options = od_options_default();
     od_stats stats;
@@ -281,6 +296,7 @@ Suite *suite_engine(void) {
     tcase_add_test(tc, interleaved_sessions_equal_separate_ones);
     tcase_add_test(tc, a_reset_session_answers_like_a_new_one);
     tcase_add_test(tc, one_graph_serves_every_decode_step);
+    tcase_add_test(tc, what_statistics_name_outlives_the_engine);
     tcase_add_test(tc, past_the_limit_of_captures_launches_are_plain_and_counted);
     tcase_add_test(tc, a_larger_session_drops_graphs_that_hold_old_addresses);
     tcase_add_test(tc, poisoned_scratch_changes_nothing);
