@@ -69,9 +69,12 @@ static void draw_series(od_case *c, od_rng *rng) {
     c->scale = scales[od_pick(rng, 0, 5)];
     c->batch = od_pick(rng, 1, 3);
     c->variates = od_pick_size(rng, 1, od_pick_chance(rng, 6) ? 33 : 7);
-    if (c->generator == OD_GEN_LARGE) { /* its forecasts need many values, or they are no more than last places */
-        c->batch = od_pick(rng, 2, 8);
-        c->variates = od_pick_size(rng, 4, 33);
+    if (c->generator == OD_GEN_LARGE) { /* its forecasts need many values, and no padding near 0 */
+        unsigned p = (unsigned)c->config.patch;
+        c->variates = od_pick(rng, 4, 16);
+        c->batch = (300 + p * c->variates - 1) / (p * c->variates);
+        if (od_pick_chance(rng, 3)) od_pick_groups(c, rng);
+        return;
     }
     if (od_pick_chance(rng, 4)) c->missing = missing[od_pick(rng, 0, 2)];
     if (od_pick_chance(rng, 4)) c->left_padding = od_pick_size(rng, 1, 40);
