@@ -44,6 +44,7 @@ typedef struct view {
     size_t patches;      /* of context and decodes together */
     const uint8_t *own;  /* [patches] fed back: their values are not known here */
     bool any_own;
+    bool alike;  /* the rows' scaled inputs are the same: where one forecast falls the other way, all may */
     double gain; /* of the weights, at least 1 */
     double unit; /* sum of the context's scales over all rows; divided by their number in the end */
     /* For the forecast behind each patch, over rows: the last place of a value in data space, and the scale, at most.
@@ -136,7 +137,7 @@ static bool forecasts_in_domain(const view *v, size_t rows) {
                d = engines_differ * v->gain * v->gain * v->scale_sum[j] / (double)rows / unit;
         if (!(d <= max_differ)) return false;
         if (place <= (v->any_own ? own_place : harmless_place)) continue;
-        if (v->any_own || !rarely_breaches(place, d, rows * v->m->patch)) return false;
+        if (v->any_own || v->alike || !rarely_breaches(place, d, rows * v->m->patch)) return false;
     }
     return true;
 }
@@ -200,6 +201,7 @@ static bool life_in_domain(const od_case *c, const od_case_life *life, const od_
         v.own = own;
         v.any_own = n_own > 0;
         v.gain = fmax(c->gain, 1);
+        v.alike = c->generator == OD_GEN_CONSTANT;
         v.scale_sum = v.place_max + v.patches;
         ok = n_own <= MAX_FREE_PATCHES && (c->gain <= 1 || gain_in_domain(c, n_own));
     }

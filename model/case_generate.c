@@ -69,6 +69,8 @@ static void draw_series(od_case *c, od_rng *rng) {
     c->scale = scales[od_pick(rng, 0, 5)];
     c->batch = od_pick(rng, 1, 3);
     c->variates = od_pick_size(rng, 1, od_pick_chance(rng, 6) ? 33 : 7);
+    /* A constant is far from zero unless it is small against the minimum scales, sqrt(0.1) and sqrt(1e-3). */
+    if (c->generator == OD_GEN_CONSTANT) c->scale = od_pick_chance(rng, 2) ? 0.2 : 0.02;
     if (c->generator == OD_GEN_LARGE) { /* its forecasts need many values, and no padding near 0 */
         unsigned p = (unsigned)c->config.patch;
         c->variates = od_pick(rng, 4, 16);
