@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,10 @@ struct od_device {
     od_device_stats stats;
 };
 
+/* The runtime remembers an error until it is asked: one that is reported here must not be found again after the next
+ * kernel's launch. Sticky ones (an illegal access) come back by themselves. */
 static enum od_status cuda_failed(cudaError_t code, const char *what, od_error *e) {
+    cudaGetLastError();
     return od_fail(e, code == cudaErrorMemoryAllocation ? OD_NO_MEMORY : OD_DEVICE_FAULT, "gpu: %s: %s (%s)", what,
                    cudaGetErrorString(code), cudaGetErrorName(code));
 }
@@ -248,7 +252,7 @@ static enum od_status launch(od_device *dev, unsigned stream, enum od_kernel ker
 static enum od_status gemm(od_device *dev, unsigned stream, float *y, const float *x, const float *w, size_t m,
                            size_t n, size_t k, od_error *e) {
     const float one = 1, zero = 0;
-    assert(stream < dev->n_stream);
+    assert(stream < dev->n_stream && m <= INT_MAX && n <= INT_MAX && k <= INT_MAX);
     count_node(dev);
     BLAS(cublasSgemm(dev->blas[stream], CUBLAS_OP_T, CUBLAS_OP_N, (int)n, (int)m, (int)k, &one, w, (int)k, x, (int)k,
                      &zero, y, (int)n),
