@@ -70,7 +70,6 @@ static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t
                     .patch_stride = (uint32_t)s->patch_limit,
                     .first_step = (uint32_t)first,
                     .new_step = (uint32_t)(end - new_count),
-                    .scale_from = (uint32_t)first,
                     .prefix = (uint32_t)s->prefix,
                     .position = (uint32_t)position,
                     .center = (uint32_t)od_rope_center(c->xpos, position + n_patch - 1),
@@ -106,7 +105,10 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
     }
     if (!status) status = run(en, &shape, call.position, e);
     if (!status) status = en->ops->sync(en->dev, e);
-    if (status) return status;
+    if (status) {
+        en->ops->sync(en->dev, NULL); /* what was started must not meet the next call's work in the shared scratch */
+        return status;
+    }
     s->broken = false;
     s->n_step = end;
     s->call_patch = n_patch;
@@ -117,6 +119,9 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
 /* Stages a window, left-padded by `pad` steps (zeros, mask 0, the first step's id), and checks it. */
 static enum od_status stage(od_session *s, const od_window *w, size_t pad, od_error *e) {
     const size_t patch = s->engine->model->config.patch, n = pad + w->n_step;
+    if (w->stride < w->n_step)
+        return od_fail(e, OD_BAD_INPUT, "rows of %zu steps lie %zu apart: at least %zu is needed", w->n_step, w->stride,
+                       w->n_step);
     for (size_t r = 0; r < s->rows; r++) {
         const float *value = w->value + r * w->stride;
         const uint8_t *mask = w->mask + r * w->stride;

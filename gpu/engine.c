@@ -84,16 +84,17 @@ static enum od_status session_open(od_session **out, od_engine *en, size_t batch
                                    od_error *e) {
     const size_t patch = en->model->config.patch;
     size_t rows = 0, steps = 0;
-    if (batch < 1 || variates < 1 || limit < 1)
-        return od_fail(e, OD_BAD_INPUT, "a session of %zu x %zu series and %zu steps: each must be at least 1", batch,
-                       variates, limit);
+    if (batch < 1 || variates < 1)
+        return od_fail(e, OD_BAD_INPUT, "a session of %zu x %zu series: each must be at least 1", batch, variates);
+    if (limit < patch)
+        return od_fail(e, OD_BAD_INPUT, "a session of at most %zu steps holds no patch: at least %zu are needed", limit,
+                       patch);
     if (!od_size_mul(&rows, batch, variates) || !od_size_mul(&steps, rows, limit) || steps > (size_t)1 << 30)
         return od_fail(e, OD_BAD_INPUT, "a session of %zu x %zu series and %zu steps is too large: at most 2^30 values",
                        batch, variates, limit);
     od_session *s = od_heap_alloc(&en->heap, 1, sizeof *s, "session", e);
     if (!s) return OD_NO_MEMORY;
-    *s = (od_session){
-        .engine = en, .batch = batch, .variates = variates, .rows = rows, .patch_limit = (limit + patch - 1) / patch};
+    *s = (od_session){.engine = en, .batch = batch, .variates = variates, .rows = rows, .patch_limit = limit / patch};
     s->step_limit = s->patch_limit * patch;
     s->next = en->sessions;
     s->link = &en->sessions;
@@ -111,7 +112,7 @@ static enum od_status session_open(od_session **out, od_engine *en, size_t batch
 /* On the twin the cache is poisoned too, so that a key left over from before the reset is a NaN and not a near miss. */
 static enum od_status session_reset(od_session *s, od_error *e) {
     od_engine *en = s->engine;
-    s->n_step = s->prefix = s->call_patch = 0;
+    s->n_step = 0;
     s->broken = false;
     if (!en->ops->emulated || en->recomputes) return OD_OK;
     const size_t bytes = od_config_time_layers(&en->model->config) * s->rows * s->patch_limit *

@@ -36,9 +36,9 @@ OD_DEVICE void od_attend(const od_attend_args &a, od_block &b, const float *q, f
         OD_PHASE(t, b) {
             if (t == 0) {
                 float m = run[0];
-                /* A NaN must become the maximum: a NaN score is an answer, not to be dropped. */
+                /* A NaN score need not be the maximum: its own weight will be NaN, and so the answer. */
                 for (uint32_t j = 0; j < n; j++)
-                    if (!(score[j] <= m)) m = score[j];
+                    if (score[j] > m) m = score[j];
                 run[2] = m == -INFINITY ? 1.0f : expf(run[0] - m);
                 run[0] = m;
             }

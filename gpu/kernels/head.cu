@@ -28,7 +28,7 @@ OD_KERNEL(head, struct od_head_args) {
                 float top = -INFINITY, sum = 0;
                 for (uint32_t k = 0; k < n; k++) {
                     const float x = a.mix[first + k] + a.mix_bias[k];
-                    if (!(x <= top)) top = x;
+                    if (x > top) top = x;
                 }
                 for (uint32_t k = 0; k < n; k++) {
                     const float p = expf(a.mix[first + k] + a.mix_bias[k] - top);

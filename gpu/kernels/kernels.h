@@ -51,16 +51,17 @@ typedef struct od_call {
     uint64_t layer_stride; /* floats from one time-wise layer's keys to the next; 0: one layer's place for all */
     uint32_t step_stride, patch_stride;
     /* the call */
-    uint32_t first_step; /* of the call's patches, in steps */
-    uint32_t new_step;   /* first step that is new: ingested from the window or from the mean */
-    uint32_t scale_from; /* the scaler starts here: 0 = anew, else it goes on from its state */
-    uint32_t prefix;     /* steps of the context: the scaler's global statistics end there */
-    uint32_t position;   /* of the call's first patch */
-    uint32_t center;     /* xPos centre of the call */
-    uint32_t own;        /* the new patch is the session's own mean */
+    uint32_t
+        first_step;    /* of the call's patches, in steps; 0: the scaler starts anew, else it goes on from its state */
+    uint32_t new_step; /* first step that is new: ingested from the window or from the mean */
+    uint32_t prefix;   /* steps of the context: the scaler's global statistics end there */
+    uint32_t position; /* of the call's first patch */
+    uint32_t center;   /* xPos centre of the call */
+    uint32_t own;      /* the new patch is the session's own mean */
 } od_call;
 
-/* Copies new_count new steps a row from the window (or the mean) into the series. Grid: R x 1. */
+/* Copies new_count new steps a row from the window (or, for own: new_count = P, the mean) into the series. A block a
+ * row. */
 typedef struct od_ingest_args {
     const od_call *call;
     const float *value;  /* [R, new_count] staged window */
@@ -95,7 +96,8 @@ typedef struct od_add_bias_args {
     uint32_t width;
 } od_add_bias_args;
 
-/* y = x / sqrt(mean(x²) + 1e-8) · scale, a block a row of width. */
+/* y = x / sqrt(mean(x²) + 1e-8) · scale, a block a row of width. Threads: a power of two; shared memory: 4 bytes a
+ * thread, in multiples of 16. */
 typedef struct od_rmsnorm_args {
     float *y;
     const float *x, *scale;
@@ -116,7 +118,8 @@ typedef struct od_qkv_args {
 } od_qkv_args;
 
 /* out[N, (H, d)] = softmax(q·k/√d)·v: time-wise over the row's patches up to its own, space-wise over the rows of the
- * same batch row and group. Grid: N x H; keys are taken in tiles, in order. */
+ * same batch row and group. Grid: N x H; keys are taken in tiles, in order. Shared memory: OD_ATTEND_TILE + d floats
+ * (d rounded up to a multiple of 4) and 16 bytes. */
 typedef struct od_attend_args {
     const od_call *call;
     float *out;
@@ -150,7 +153,8 @@ typedef struct od_head_args {
     uint64_t count; /* N·P */
 } od_head_args;
 
-/* The session's mean [R, P] from the last patch; counts replaced values. Grid covers R·P. */
+/* The session's mean [R, P] from the call's last patch; NaN, infinite and half of float32's maximum or more become 0
+ * and add to *replaced. out_probs is read for a mixture only. Grid covers R·P. */
 typedef struct od_mean_args {
     const od_call *call;
     uint32_t *replaced;

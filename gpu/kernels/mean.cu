@@ -14,7 +14,7 @@ OD_KERNEL(mean, struct od_mean_args) {
             for (uint32_t k = 0; k < a.n_component; k++)
                 m += a.mixture ? c->out_probs[first + k] * c->out_loc[first + k] : c->out_loc[first + k];
             m = c->loc[at] + c->scale[at] * m;
-            if (!(fabsf(m) <= FLT_MAX / 2)) {
+            if (!(fabsf(m) < FLT_MAX / 2)) { /* the official is_extreme_value: >= */
                 m = 0;
                 od_count(a.replaced);
             }

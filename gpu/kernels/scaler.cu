@@ -55,14 +55,14 @@ OD_KERNEL(scaler, struct od_scaler_args) {
             const uint8_t *mask = c->mask + row * c->step_stride;
             float *loc = c->loc + row * c->step_stride, *scale = c->scale + row * c->step_stride;
             od_scaler_state s = c->state[row];
-            if (c->scale_from == 0) {
+            if (c->first_step == 0) {
                 s.weight = s.sum = s.m2 = s.mean = 0;
                 s.low = 0;
                 s.high = INFINITY;
                 if (a.kind == STD_MEAN || a.stabilize) global_statistics(a, x, mask, c->prefix, &s);
             }
             const uint32_t end = c->first_step + a.last_count;
-            for (uint32_t i = c->scale_from; i < end; i++) {
+            for (uint32_t i = c->first_step; i < end; i++) {
                 if (a.kind == STD_MEAN) {
                     loc[i] = (float)s.loc;
                     scale[i] = (float)s.scale;

@@ -179,6 +179,50 @@ START_TEST(too_little_shared_memory_is_found) {
 }
 END_TEST
 
+#ifndef OD_ASAN
+START_TEST(a_write_outside_is_found_when_its_buffer_is_freed) {
+    volatile unsigned char *x;
+    ck_assert(!twin()->alloc(dev, (void **)&x, 10, "victim", &err));
+    x[_i ? 10 : -1] = 1;
+    ck_assert_int_eq(twin()->free(dev, (void *)x, &err), OD_DEVICE_FAULT);
+    ck_assert_ptr_nonnull(strstr(err.text, "victim"));
+}
+END_TEST
+#endif
+
+/* x[f] += x[f-1] tells in which order threads (a block of N) or blocks (N of one thread) ran: from first to last it
+ * makes sums of all before, from last to first sums of two. */
+START_TEST(orders_are_what_they_are_called) {
+    enum { N = 64 };
+    const float bias[N] = {0};
+    float x[N + 1], last[N + 1] = {0};
+    int differ = 0;
+    for (int blocks = 0; blocks < 2; blocks++)
+        for (int kind = 0; kind < 3; kind++)
+            for (uint64_t seed = 0; seed < 4; seed++) {
+                for (int i = 0; i <= N; i++) x[i] = 1;
+                const od_residual_args args = {.x = x + 1, .y = x, .bias = bias, .width = blocks ? 1 : N};
+                const od_grid grid = {blocks ? N : 1, 1, blocks ? 1 : N, 0};
+                ck_assert(!od_host_run(OD_KERNEL_residual, grid, &args, 0, (od_host_order){kind, seed}));
+                const bool shuffled = kind == 2 && !blocks; /* blocks go forward there */
+                for (int i = 1; i <= N && !shuffled; i++) ck_assert_float_eq(x[i], kind == 1 ? 2 : (float)(i + 1));
+                if (!shuffled) continue;
+                differ += memcmp(last, x, sizeof x) != 0;
+                memcpy(last, x, sizeof x);
+            }
+    ck_assert_int_eq(differ, 4);
+}
+END_TEST
+
+START_TEST(a_kernel_short_of_shared_memory_is_named) {
+    float x[8] = {1}, scale[8] = {1}, y[8];
+    const od_rmsnorm_args args = {.y = y, .x = x, .scale = scale, .width = 8};
+    ck_assert(!twin()->launch(dev, 0, OD_KERNEL_rmsnorm, (od_grid){1, 1, 8, 16}, &args, sizeof args, &err));
+    ck_assert_int_eq(twin()->sync(dev, &err), OD_DEVICE_FAULT);
+    ck_assert_ptr_nonnull(strstr(err.text, "rmsnorm"));
+}
+END_TEST
+
 Suite *suite_device(void) {
     Suite *suite = suite_create("twin's device");
     TCase *tc = tcase_create("device");
@@ -186,6 +230,7 @@ Suite *suite_device(void) {
     tcase_add_test(tc, fresh_memory_is_nan);
 #ifndef OD_ASAN
     tcase_add_loop_test(tc, a_write_outside_is_found_and_named, 0, 2);
+    tcase_add_loop_test(tc, a_write_outside_is_found_when_its_buffer_is_freed, 0, 2);
 #endif
     tcase_add_test(tc, bytes_are_counted_live_and_peak);
     tcase_add_test(tc, an_impossible_size_is_an_error_value);
@@ -194,6 +239,8 @@ Suite *suite_device(void) {
     tcase_add_test(tc, replay_orders_respect_edges_and_use_their_freedom);
     tcase_add_test(tc, thread_order_does_not_change_a_kernel);
     tcase_add_test(tc, too_little_shared_memory_is_found);
+    tcase_add_test(tc, a_kernel_short_of_shared_memory_is_named);
+    tcase_add_test(tc, orders_are_what_they_are_called);
     suite_add_tcase(suite, tc);
     return suite;
 }

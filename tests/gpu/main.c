@@ -22,7 +22,11 @@ const od_engine_api *test_engine(void) {
 int main(void) {
     SRunner *runner = srunner_create(suite_gemm());
     srunner_add_suite(runner, suite_device());
+    srunner_add_suite(runner, suite_kernels());
+    srunner_add_suite(runner, suite_attention());
+    srunner_add_suite(runner, suite_scaler());
     srunner_add_suite(runner, suite_engine());
+    srunner_add_suite(runner, suite_edges());
     srunner_add_suite(runner, suite_vectors());
     if (on_gpu()) srunner_set_fork_status(runner, CK_NOFORK);
     srunner_run_all(runner, CK_NORMAL);

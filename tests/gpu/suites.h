@@ -9,6 +9,10 @@
 Suite *suite_gemm(void);
 Suite *suite_device(void);
 Suite *suite_engine(void);
+Suite *suite_edges(void);
+Suite *suite_kernels(void);
+Suite *suite_attention(void);
+Suite *suite_scaler(void);
 Suite *suite_vectors(void);
 
 /* The device and the engine under test: the twin, or with OD_TEST_ENGINE=gpu the real thing. */
