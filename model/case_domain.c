@@ -31,10 +31,12 @@ static const double rare = 1e-9;           /* how seldom a tensor of many values
  * gain 1 the worst of 25,000 was 0.94 of the contract, free-running from a context of a few steps, whose loc each own
  * value moves. Ten million cases a night need more room. */
 enum {
-    MAX_FREE_PATCHES = 8, /* free-running patches in one life */
-    MIN_FREE_STEPS = 8,   /* real steps of each row's context before them, causal scalers */
-    MAX_WIDE_LAYERS = 2,  /* layers of weights with a gain above 1, teacher-forced */
-    MIN_WIDE_VALUES = 16  /* values of a forecast with such weights: a mean over fewer wanders */
+    MAX_FREE_PATCHES = 8, /* free-running patches in one life; a narrow model amplifies more */
+    MAX_NARROW_FREE_PATCHES = 3,
+    NARROW = 32,         /* embed_dim below which a model is narrow */
+    MIN_FREE_STEPS = 8,  /* real steps of each row's context before them, causal scalers */
+    MAX_WIDE_LAYERS = 2, /* layers of weights with a gain above 1, teacher-forced */
+    MIN_WIDE_VALUES = 16 /* values of a forecast with such weights: a mean over fewer wanders */
 };
 
 /* One life of a session as the engine sees it: `pad` steps in front, then the context, then decoded patches. */
@@ -203,7 +205,8 @@ static bool life_in_domain(const od_case *c, const od_case_life *life, const od_
         v.gain = fmax(c->gain, 1);
         v.alike = c->generator == OD_GEN_CONSTANT;
         v.scale_sum = v.place_max + v.patches;
-        ok = n_own <= MAX_FREE_PATCHES && (c->gain <= 1 || gain_in_domain(c, n_own));
+        ok = n_own <= (c->config.d_model < NARROW ? MAX_NARROW_FREE_PATCHES : MAX_FREE_PATCHES) &&
+             (c->gain <= 1 || gain_in_domain(c, n_own));
     }
     for (size_t row = 0; ok && row < rows; row++)
         ok = row_in_domain(&v, s->value + row * s->n_step, s->mask + row * s->n_step);
