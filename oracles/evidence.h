@@ -34,6 +34,7 @@ typedef struct od_row {
     size_t compared; /* 0: the row is empty */
     od_comparison worst;
     double share;
+    double most_mae; /* largest MAE of the class; that of `worst` unless single values decide */
     od_call_at at;
     char name[OD_NAME_MAX];
     size_t tensor, fast_tensor; /* index of the worst in either trace */

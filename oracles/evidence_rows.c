@@ -16,7 +16,7 @@ const od_row *od_evidence_worst(const od_evidence *ev, bool by_mae) {
         for (int s = 0; s < OD_STEPS; s++) {
             const od_row *row = &ev->row[t][s][1];
             if (row->compared == 0) continue;
-            bool more = !worst || (by_mae ? !(row->worst.mae <= worst->worst.mae) && !isnan(worst->worst.mae)
+            bool more = !worst || (by_mae ? !(row->most_mae <= worst->most_mae) && !isnan(worst->most_mae)
                                           : row->share > worst->share);
             if (more) worst = row;
         }
@@ -52,6 +52,8 @@ static void compare_tensor(od_evidence *ev, const od_trace_call *call, size_t i,
     ev->n_compared += contract;
     ev->all_zero = ev->all_zero && cmp.all_zero;
     bool odd = cmp.mismatch > 0 && !ev->mismatch;
+    bool more = row->compared == 0 || (!(cmp.mae <= row->most_mae) && !isnan(row->most_mae));
+    if (more) row->most_mae = cmp.mae;
     if (row->compared++ > 0 && !(share > row->share) && !odd) return;
     od_row found = {.cls = cls,
                     .step = call->at.step,
@@ -59,6 +61,7 @@ static void compare_tensor(od_evidence *ev, const od_trace_call *call, size_t i,
                     .compared = row->compared,
                     .worst = cmp,
                     .share = share,
+                    .most_mae = row->most_mae,
                     .at = call->at,
                     .tensor = i,
                     .fast_tensor = k,

@@ -8,6 +8,7 @@
 
 enum od_status od_make_folder(const char *path, od_error *e) {
     char part[1024];
+    if (!path[0]) return od_fail(e, OD_BAD_INPUT, "a folder's path is empty");
     int n = snprintf(part, sizeof part, "%s", path);
     if (n < 0 || (size_t)n >= sizeof part) return od_fail(e, OD_IO, "the folder's path is too long: %.200s…", path);
     for (char *p = part + 1;; p++) {

@@ -163,12 +163,23 @@ static enum od_status run_half(struct half *h, const od_options *options, od_err
     return status;
 }
 
+static enum od_status check_input(const od_forward_input *in, od_error *e) {
+    if (in->n_step == 0) return od_fail(e, OD_BAD_INPUT, "the series has no step; 1 or more are needed");
+    if (in->n_context == 0 || in->n_context > in->n_step)
+        return od_fail(e, OD_BAD_INPUT, "a context of %zu steps out of %zu: 1 to %zu is needed", in->n_context,
+                       in->n_step, in->n_step);
+    for (size_t i = 0; i < in->batch * in->variates * in->n_step; i++)
+        if (in->mask[i] > 1)
+            return od_fail(e, OD_BAD_INPUT, "the padding mask holds %u at [%zu]; 0 or 1 would be right", in->mask[i],
+                           i);
+    return OD_OK;
+}
+
 enum od_status od_forward_run(od_forward_result *out, const od_engine_api *api, const od_model *model,
                               const od_options *options, const od_forward_input *input, od_error *e) {
     *out = (od_forward_result){0};
-    if (input->n_context == 0 || input->n_context > input->n_step)
-        return od_fail(e, OD_BAD_INPUT, "a context of %zu steps out of %zu: 1 to %zu is needed", input->n_context,
-                       input->n_step, input->n_step);
+    enum od_status status = check_input(input, e);
+    if (status != OD_OK) return status;
     struct half half = {.api = api,
                         .model = model,
                         .input = input,
@@ -178,7 +189,7 @@ enum od_status od_forward_run(od_forward_result *out, const od_engine_api *api, 
     switches.hidden = true;
     switches.cache = OD_CACHE_OFF;
     half.label = "uncached";
-    enum od_status status = run_half(&half, &switches, e);
+    status = run_half(&half, &switches, e);
     if (status == OD_OK) {
         switches.hidden = false;
         switches.cache = options->cache == OD_CACHE_OFF ? OD_CACHE_FIXED : options->cache;

@@ -26,8 +26,8 @@ typedef struct od_forward_result {
  *   cached.<s>.{df,loc,scale[,probs]}     the same with a cache: options' own, or fixed where that is off
  *   forecast_uncached, forecast_cached    [B,V,steps·P] free-running mean forecast
  * dtypes are the engine's. `options` sets the other switches (hidden is set here). The caller frees *out with
- * od_forward_free. OD_BAD_INPUT: T of 0 or beyond N; otherwise whatever the engine says, prefixed with the step.
- * On error *out is empty. */
+ * od_forward_free. OD_BAD_INPUT: T of 0 or beyond N, a mask that is neither 0 nor 1; otherwise whatever the engine
+ * says, prefixed with the step. On error *out is empty. */
 enum od_status od_forward_run(od_forward_result *out, const od_engine_api *api, const od_model *model,
                               const od_options *options, const od_forward_input *input, od_error *e);
 

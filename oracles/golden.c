@@ -86,6 +86,11 @@ static enum od_status judge(od_golden_row *row, const context *k, const od_tenso
     double unit = forecast || begins(a->name, "prefill.scaler_") ? k->unit : 1;
     enum od_status s = od_compare(&row->cmp, a, b, unit, true, e);
     if (s != OD_OK) return s;
+    if (forecast && a->rank != 3) {
+        char shape[128];
+        return od_fail(e, OD_BAD_INPUT, "%s is %s; a forecast [B, V, N] would be right", a->name,
+                       od_shape_text(shape, sizeof shape, a->rank, a->shape));
+    }
     row->first_mae = row->cmp.mae;
     if (row->cmp.n == 0) {
         row->state = OD_GOLDEN_EMPTY;

@@ -71,7 +71,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
     if (ev->n_live <= 2) {
         od_rule(out, OD_INCONCLUSIVE, "fewer than three requests on one engine");
     } else if (!ev->plain_run.ran) {
-        od_rule(out, OD_PASS, "growth only: the case asks for the plain path itself");
+        od_rule(out, OD_PASS, "memory growth only: the case asks for the plain path itself");
     } else if (f->host_peak + f->device_peak == 0 || p->host_peak + p->device_peak == 0) {
         od_rule(out, OD_INCONCLUSIVE, "the engine counts no memory");
     } else {

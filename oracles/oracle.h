@@ -24,6 +24,7 @@ typedef struct od_oracle {
     const char *about; /* one line for lists: when it fails */
     bool in_fuzz;      /* part of fuzz's default set */
     bool required;     /* INCONCLUSIVE counts (exit 4) without --require */
+    const char *doubt; /* not required: why it may be INCONCLUSIVE, in words */
     unsigned needs;    /* OD_NEED_… */
     void (*judge)(od_ruling *out, const od_evidence *ev);
 } od_oracle;

@@ -68,7 +68,7 @@ static const json_t *worst_tensor(const json_t *line) {
     size_t i;
     json_array_foreach(json_object_get(line, "tensors"), i, row) {
         if (!json_is_true(json_object_get(row, "contract"))) continue;
-        double mae = od_json_number(row, "mae");
+        double mae = od_json_number(row, "most_mae");
         if (isnan(mae)) return row;
         if (mae <= most) continue;
         worst = row;
@@ -130,7 +130,7 @@ static void put_case_details(FILE *f, const json_t *line, const char *oracle) {
 static void put_mae(FILE *f, const json_t *line) {
     const json_t *worst = worst_tensor(line);
     if (worst)
-        put_number(f, od_json_number(worst, "mae"));
+        put_number(f, od_json_number(worst, "most_mae"));
     else
         fputs("nothing compared", f);
 }
@@ -166,7 +166,7 @@ static int judge_test(const od_results *r, size_t t, const json_t **worst) {
         if (test_of(line) != t) continue;
         int g = test_gravity(line, tests[t].oracle);
         const json_t *tensor = worst_tensor(line);
-        double mae = tensor ? od_json_number(tensor, "mae") : -1;
+        double mae = tensor ? od_json_number(tensor, "most_mae") : -1;
         if (*worst && (g < grave || (g == grave && mae <= most))) continue;
         *worst = line;
         grave = g;

@@ -94,6 +94,7 @@ static json_t *row(const od_row *r) {
         o, "ulp",
         json_pack("{s:o,s:o,s:o}", "p50", number(w->ulp_p50), "p99", number(w->ulp_p99), "max", number(w->ulp_max)));
     json_object_set_new(o, "share", number(r->share));
+    json_object_set_new(o, "most_mae", number(r->most_mae));
     json_object_set_new(o, "at",
                         json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name", text(r->name), "op", count(r->at.op), "call",
                                   count(r->at.call), "session", count(r->at.session), "index", count(w->worst), "ref",

@@ -43,6 +43,7 @@ const od_oracle od_oracle_speed = {
     .about = "the fast path is more than 2 times slower than the plain path (a noisy run is INCONCLUSIVE)",
     .in_fuzz = false,
     .required = false,
+    .doubt = "timings too noisy",
     .needs = OD_NEED_TIME,
     .judge = judge,
 };

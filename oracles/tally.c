@@ -10,8 +10,8 @@ void od_tally_init(od_tally *t) {
 
 static void note_worst(od_tally *t, const od_verdict *v, const char *name) {
     const od_row *mae = od_evidence_worst(v->evidence, true), *share = od_evidence_worst(v->evidence, false);
-    if (mae && !isnan(t->worst_mae) && !(mae->worst.mae <= t->worst_mae)) {
-        t->worst_mae = mae->worst.mae;
+    if (mae && !isnan(t->worst_mae) && !(mae->most_mae <= t->worst_mae)) {
+        t->worst_mae = mae->most_mae;
         t->worst_mae_cls = mae->cls;
         t->worst_mae_step = mae->step;
         snprintf(t->worst_mae_case, sizeof t->worst_mae_case, "%s", name);

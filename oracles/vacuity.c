@@ -28,7 +28,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
     }
     od_rule(out, OD_PASS, "%s", "");
     if (f->fallbacks > 0)
-        od_rule(out, OD_PASS, "%llu calls left the fast path that the options ask for",
+        od_rule(out, OD_PASS, "%llu calls fell back: they left the fast path that the options ask for",
                 (unsigned long long)f->fallbacks);
 }
 

@@ -127,6 +127,15 @@ static bool numbers(parsing *p, int key, const char *arg, bool *ours) {
     }
 }
 
+/* The word of a key, of the command's own options or else of the common ones. */
+static const char *option_name(const struct argp_option *own, int key) {
+    for (const struct argp_option *o = own; o && o->name; o++)
+        if (o->key == key) return o->name;
+    for (const struct argp_option *o = common_options; o->name; o++)
+        if (o->key == key) return o->name;
+    return "?";
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
     parsing *p = state->input;
     if (key == ARGP_KEY_INIT) { /* the command's own parser comes first and passes the state on */
@@ -140,7 +149,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     bool *flag = flag_slot(p->args, key), ours;
     if (slot) {
         *slot = arg;
-        return 0;
+        if (arg[0]) return 0;
+        od_fail(p->error, OD_BAD_INPUT, "--%s has an empty value", option_name(state->root_argp->options, key));
+        return EINVAL;
     }
     if (flag) {
         *flag = true;

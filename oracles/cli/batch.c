@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "model/file.h"
 #include "oracles/cli/cli.h"
@@ -182,14 +183,25 @@ enum od_status od_batch_prepare(const od_batch *b, od_case *c, od_error *e) {
 
 /* ---- run --------------------------------------------------------------------------------------------------------- */
 
+/* A run of hours must not learn at its end that its results have nowhere to go. */
+static enum od_status check_outputs(const od_args *a, od_error *e) {
+    enum od_status s = OD_OK;
+    if (a->json) s = od_cli_writable(a->json, false, e);
+    if (s == OD_OK && a->junit) s = od_cli_writable(a->junit, false, e);
+    if (s == OD_OK && a->out) s = od_cli_writable(a->out, true, e);
+    return s;
+}
+
 enum od_status od_batch_begin(od_batch *b, od_error *e) {
     const od_args *a = b->args;
+    enum od_status s = check_outputs(a, e);
+    if (s != OD_OK) return s;
+    if (a->json) b->json = fopen(a->json, "w");
+    if (a->json && !b->json) return od_fail(e, OD_IO, "%s: cannot be written: %s", a->json, strerror(errno));
     printf("%s against %s: %s\n", b->judge.setup.ref->name, b->judge.setup.fast->name, b->why);
     if (b->env.fault[0]) printf("planted fault: %s\n", b->env.fault);
     fflush(stdout);
     if (!a->json) return OD_OK;
-    b->json = fopen(a->json, "w");
-    if (!b->json) return od_fail(e, OD_IO, "%s: cannot be written: %s", a->json, strerror(errno));
     od_run_info info = {.version = OD_VERSION,
                         .command = b->command,
                         .time = b->env.time,
@@ -225,18 +237,17 @@ static const char *stem(char *out, size_t size, const char *path) {
 
 static void reproduce(char *text, size_t size, const od_batch *b, const char *path, const char *finding) {
     const char *program = b->args->program;
+    char fault[64] = "";
+    if (b->env.fault[0]) snprintf(fault, sizeof fault, "OD_FAULT=%s ", b->env.fault);
     text[0] = '\0';
-    if (b->env.fault[0]) snprintf(text, size, "OD_FAULT=%s", b->env.fault);
     if (b->fuzz && !finding[0]) {
         unsigned long long seed, index;
         char profile[32] = "";
-        if (sscanf(path, "seed %llu index %llu profile %31s", &seed, &index, profile) == 3) {
-            size_t at = strlen(text);
-            snprintf(text + at, size - at,
-                     "%s%s new --seed %llu --index %llu --profile %s > case.json && %s run case.json", at ? " " : "",
-                     program, seed, index, profile, program);
-        }
+        if (sscanf(path, "seed %llu index %llu profile %31s", &seed, &index, profile) == 3)
+            snprintf(text, size, "%s new --seed %llu --index %llu --profile %s > case.json && %s%s run case.json",
+                     program, seed, index, profile, fault, program);
     } else {
+        snprintf(text, size, "%.*s", (int)strcspn(fault, " "), fault);
         od_append_word(text, size, program);
         od_append_word(text, size, "run");
         od_append_word(text, size, finding[0] ? finding : path);
@@ -254,7 +265,7 @@ static enum od_status add_row(od_batch *b, const char *name, const char *finding
         b->rows = rows;
         b->cap_row = cap;
     }
-    od_table_row_fill(&b->rows[b->n_row++], name, &b->verdict, finding, command);
+    od_table_row_fill(&b->rows[b->n_row++], name, &b->verdict, b->judge.required, finding, command);
     return OD_OK;
 }
 
@@ -275,6 +286,8 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
         od_case_info info = {.path = path, .name = name, .finding = finding, .command = command};
         s = od_result_case(b->json, &info, c, v, e);
     }
+    if (v->bad_input)
+        fprintf(stderr, "%soracle-diff: %s: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", path, v->reason);
     if (s == OD_OK && b->args->junit && !od_junit_case(&b->junit, name, v, command))
         s = od_fail(e, OD_NO_MEMORY, "no memory for the JUnit report");
     return s == OD_OK ? add_row(b, name, finding, command, e) : s;
@@ -284,16 +297,30 @@ const od_tally *od_batch_tally(const od_batch *b) {
     return &b->tally;
 }
 
+/* Oracles that could not say in some cases and need not: a line each, not a note in every row. */
+static void print_open(const od_batch *b) {
+    for (unsigned i = 0; i < OD_ORACLES; i++) {
+        const od_oracle *oracle = od_oracle_at(i);
+        unsigned long long open = b->tally.open[i], asked = open + b->tally.ruled[i];
+        if (open && !(b->judge.required >> i & 1))
+            printf("%s: INCONCLUSIVE in %llu of %llu cases (%s)\n", oracle->name, open, asked, oracle->doubt);
+    }
+}
+
 static void print_summary(const od_batch *b, double seconds, bool interrupted) {
     const od_tally *t = &b->tally;
-    printf("%s%llu cases in %.1f s (%.0f a second), %llu tensors held to the contract\n",
-           interrupted ? "interrupted: " : "", (unsigned long long)t->cases, seconds,
-           seconds > 0 ? (double)t->cases / seconds : 0, (unsigned long long)t->compared);
+    unsigned accuracy = 0;
+    while (od_oracle_at(accuracy) != &od_oracle_accuracy) accuracy++;
+    bool judged = b->judge.setup.oracles >> accuracy & 1;
+    printf("%s%llu cases in %.1f s (%.0f a second), %llu tensors %s\n", interrupted ? "interrupted: " : "",
+           (unsigned long long)t->cases, seconds, seconds > 0 ? (double)t->cases / seconds : 0,
+           (unsigned long long)t->compared, judged ? "held to the contract" : "compared, but not held to the contract");
     if (t->worst_share >= 0)
-        printf("worst MAE %.2e (%s/%s of %s); worst use of the contract %.1f %% (%s/%s of %s)\n", t->worst_mae,
+        printf("worst MAE %.2e (%s/%s of %s)\nworst use of the contract %.1f %% (%s/%s of %s)\n", t->worst_mae,
                od_tensor_class_name(t->worst_mae_cls), od_step_class_name(t->worst_mae_step), t->worst_mae_case,
                100 * t->worst_share, od_tensor_class_name(t->worst_share_cls), od_step_class_name(t->worst_share_step),
                t->worst_share_case);
+    print_open(b);
     if (b->args->quiet) return;
     printf("contract: MAE at most %g, any difference at most %g, in model space\n", od_bounds.mae, od_bounds.max_abs);
     if (b->model_folder[0])

@@ -111,6 +111,12 @@ void od_environment_fill(od_environment *env);
 /* One word for a shell, quoted where it must be, appended to text[size]. */
 void od_append_word(char *text, size_t size, const char *word);
 
+/* ---- paths.c ----------------------------------------------------------------------------------------------------- */
+
+/* Can a file be written at path, or be a folder made there with those above it? Writes nothing. OD_BAD_INPUT: a folder
+ * is missing, or the wrong kind of thing stands there; OD_IO: it may not be written. */
+enum od_status od_cli_writable(const char *path, bool folder, od_error *e);
+
 /* ---- batch.c ----------------------------------------------------------------------------------------------------- */
 
 /* Many cases, one run: the engines, the results' outputs, the table, the counts. */
@@ -123,7 +129,7 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
 /* Puts --set and --model into a case, and checks it again. */
 enum od_status od_batch_prepare(const od_batch *b, od_case *c, od_error *e);
 
-/* Opens the outputs and prints the first line. */
+/* Checks that --json, --junit and --out can be written, opens the first and prints the first line. */
 enum od_status od_batch_begin(od_batch *b, od_error *e);
 
 /* Judges a prepared case. `path` names it (a file, or "seed S index I profile P"); *c may be changed. */
@@ -144,9 +150,9 @@ typedef struct od_table_row {
     enum od_outcome outcome;
 } od_table_row;
 
-/* One row for a judged case; finding: the file written for it, "" = none; command: reproduces it. NULL texts on
- * exhausted memory are printed empty. */
-void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, const char *finding,
+/* One row for a judged case; required: oracles whose INCONCLUSIVE is told; finding: the file written for it, "" = none;
+ * command: reproduces it. NULL texts on exhausted memory are printed empty. */
+void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, unsigned required, const char *finding,
                        const char *command);
 void od_table_row_free(od_table_row *row);
 

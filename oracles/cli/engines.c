@@ -26,8 +26,7 @@ enum od_status od_cli_find_engine(const od_engine_api **out, const char *name, o
 }
 
 static enum od_status ready(const od_engine_api *api, od_error *e) {
-    enum od_status s = api->probe ? api->probe(e) : OD_OK;
-    return s == OD_OK ? OD_OK : od_error_prefix(e, "engine %s", api->name);
+    return api->probe ? api->probe(e) : OD_OK; /* its message names the engine */
 }
 
 enum od_status od_cli_pair(const od_engine_api **ref, const od_engine_api **fast, char *why, size_t size,

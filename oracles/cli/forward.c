@@ -89,6 +89,7 @@ static int run(const od_args *a) {
     for (size_t i = 0; s == OD_OK && i < a->n_set; i++) s = od_options_set(&options, a->set[i], &e);
     if (s == OD_OK) s = od_cli_find_engine(&api, a->engine, &e);
     if (s == OD_OK && api->probe) s = api->probe(&e);
+    if (s == OD_OK) s = od_cli_writable(a->out, false, &e);
     if (s == OD_OK) s = od_model_load(&model, a->model, xpos, warning, sizeof warning, &e);
     if (s == OD_OK) s = compute(&result, api, model, &options, a, &e);
     if (s == OD_OK) s = od_safetensors_write(a->out, result.tensor, result.n_tensor, &e);

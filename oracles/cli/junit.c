@@ -1,12 +1,25 @@
 /* Results as JUnit XML, kept in memory and written through a rename. */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/file.h"
 #include "oracles/cli/cli.h"
 
+/* XML knows neither bytes that are no UTF-8 nor U+FFFE and U+FFFF. */
+static bool is_plain_text(const char *s) {
+    json_t *t = json_string(s);
+    json_decref(t);
+    return t && !strstr(s, "\xef\xbf\xbe") && !strstr(s, "\xef\xbf\xbf");
+}
+
 static void put_escaped(FILE *f, const char *s) {
+    bool plain = is_plain_text(s);
     for (; *s; s++) {
+        if (!plain && (unsigned char)*s >= 0x80) {
+            fputc('?', f);
+            continue;
+        }
         switch (*s) {
         case '&': fputs("&amp;", f); break;
         case '<': fputs("&lt;", f); break;

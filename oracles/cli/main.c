@@ -59,6 +59,10 @@ int main(int argc, char **argv) {
         code = od_complain(&e);
     else if (!helped)
         code = command->run(&args);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code != OD_EXIT_FINDING) {
+        od_fail(&e, OD_IO, "the standard output cannot be written");
+        code = od_complain(&e);
+    }
     free(args.rest);
     return code;
 }

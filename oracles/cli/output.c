@@ -20,8 +20,15 @@ static char *formatted(const char *format, ...) {
     return text;
 }
 
-/* What else a reader should know, in short: rulings that are no plain PASS. */
-static char *notes(const od_verdict *v) {
+/* A signature's first part: "accuracy/loc/own". Shape and pair follow below the table. */
+static void put_short(FILE *f, const char *signature) {
+    int slashes = 0;
+    for (; *signature && (slashes += *signature == '/') < 3; signature++) fputc(*signature, f);
+}
+
+/* What else a reader should know, in short: rulings that are no plain PASS. INCONCLUSIVE oracles that are not required
+ * are counted below the table instead. */
+static char *notes(const od_verdict *v, unsigned required) {
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
@@ -32,10 +39,15 @@ static char *notes(const od_verdict *v) {
         const od_ruling *r = &v->ruling[i];
         if (!(v->asked >> i & 1) || r->outcome == OD_SKIPPED) continue;
         if (r->outcome == OD_PASS && (!r->reason[0] || od_oracle_at(i) == &od_oracle_speed)) continue;
-        if (r->outcome == OD_PASS)
-            fprintf(f, "%s%s", between, r->reason);
+        if (r->outcome == OD_INCONCLUSIVE && !(required >> i & 1)) continue;
+        fputs(between, f);
+        if (r->outcome != OD_PASS && r->outcome != v->outcome) fprintf(f, "%s: ", od_outcome_name(r->outcome));
+        if (r->signature[0])
+            put_short(f, r->signature);
+        else if (r->outcome == OD_PASS) /* what stands before the colon; results have the rest */
+            fprintf(f, "%.*s", (int)strcspn(r->reason, ":"), r->reason);
         else
-            fprintf(f, "%s%s: %s", between, od_outcome_name(r->outcome), r->signature[0] ? r->signature : r->reason);
+            fprintf(f, "%s: %s", od_oracle_at(i)->name, r->reason);
         between = "; ";
     }
     if (fclose(f) != 0) {
@@ -54,15 +66,16 @@ static char *details(const char *name, const od_verdict *v, const char *finding,
     fprintf(f, "FINDING  %s\n", name);
     for (unsigned i = 0; i < OD_ORACLES; i++)
         if (v->ruling[i].outcome == OD_FINDING && (v->asked >> i & 1))
-            fprintf(f, "  %-9s%s\n           %s\n", od_oracle_at(i)->name, v->ruling[i].reason, v->ruling[i].signature);
+            fprintf(f, "  %-12s%s\n              %s\n", od_oracle_at(i)->name, v->ruling[i].reason,
+                    v->ruling[i].signature);
     if (strncmp(v->signature, "expect/", 7) == 0) fprintf(f, "  %s\n", v->reason);
     if (v->evidence && v->evidence->arbitration.ran) {
         const od_arbitration *a = &v->evidence->arbitration;
-        fprintf(f, "  ref64    nearer: %s; %s/%s is off by %.2e in the reference, %.2e in the fast path\n", a->nearer,
-                od_tensor_class_name(a->cls), od_step_class_name(a->step), a->ref_mae, a->fast_mae);
+        fprintf(f, "  ref64       nearer: %s; %s/%s is off by %.2e in the reference, %.2e in the fast path\n",
+                a->nearer, od_tensor_class_name(a->cls), od_step_class_name(a->step), a->ref_mae, a->fast_mae);
     }
-    if (finding[0]) fprintf(f, "  case     %s\n", finding);
-    fprintf(f, "  replay   %s\n", command);
+    if (finding[0]) fprintf(f, "  case        %s\n", finding);
+    fprintf(f, "  replay      %s\n", command);
     if (fclose(f) != 0) {
         free(text);
         return NULL;
@@ -70,7 +83,7 @@ static char *details(const char *name, const od_verdict *v, const char *finding,
     return text;
 }
 
-void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, const char *finding,
+void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, unsigned required, const char *finding,
                        const char *command) {
     const od_row *share = v->evidence ? od_evidence_worst(v->evidence, false) : NULL;
     const od_row *mae = v->evidence ? od_evidence_worst(v->evidence, true) : NULL;
@@ -78,10 +91,10 @@ void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v,
         .outcome = v->outcome,
         .name = formatted("%s", name),
         .verdict = formatted("%s", od_outcome_name(v->outcome)),
-        .mae = mae ? formatted("%.2e", mae->worst.mae) : NULL,
+        .mae = mae ? formatted("%.2e", mae->most_mae) : NULL,
         .share = share ? formatted("%.1f", 100 * share->share) : NULL,
         .where = share ? formatted("%s/%s", od_tensor_class_name(share->cls), od_step_class_name(share->step)) : NULL,
-        .notes = notes(v),
+        .notes = notes(v, required),
         .details = v->outcome == OD_FINDING ? details(name, v, finding, command) : NULL};
 }
 

@@ -1,4 +1,5 @@
 /* replay: every case below the folders named, in sorted order. */
+#include <errno.h>
 #include <fts.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,9 @@ static enum od_status collect(path_list *list, const char *dir, od_error *e) {
     char *roots[] = {(char *)dir, NULL};
     size_t before = list->n;
     FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
-    if (!tree) return od_fail(e, OD_NO_MEMORY, "%s: cannot be walked", dir);
+    if (!tree)
+        return od_fail(e, errno == ENOMEM ? OD_NO_MEMORY : OD_BAD_INPUT, "'%s': cannot be walked: %s", dir,
+                       strerror(errno));
     enum od_status s = OD_OK;
     for (FTSENT *entry; s == OD_OK && (entry = fts_read(tree));) {
         if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR)

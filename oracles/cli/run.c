@@ -12,11 +12,22 @@ static void stop(int signal_number) {
     stopped = 1;
 }
 
-/* Every file is read before anything runs: a bad one among many must not leave half a run behind. */
+/* Can the case's CSV be read, and is it the one that the case was made for? */
+static enum od_status check_series(const od_case *c, od_error *e) {
+    od_series series = {0};
+    if (!c->csv.path[0]) return OD_OK;
+    enum od_status s = od_case_series(&series, c, 0, e);
+    od_series_free(&series);
+    return s == OD_OK ? OD_OK : od_error_prefix(e, "%s", c->path);
+}
+
+/* Every file is read before anything runs: a bad one among many must not leave half a run behind. Models, which may be
+ * large, are left to their cases. */
 static enum od_status read_all(od_case *cases, const od_batch *b, const char *const *paths, size_t n, od_error *e) {
     for (size_t i = 0; i < n; i++) {
         enum od_status s = od_case_read(&cases[i], paths[i], e);
         if (s == OD_OK) s = od_batch_prepare(b, &cases[i], e);
+        if (s == OD_OK) s = check_series(&cases[i], e);
         if (s != OD_OK) return s;
     }
     return OD_OK;

@@ -7,9 +7,11 @@ Exit codes, one line on stderr for bad input, nothing left behind by it, results
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree
 
 PROGRAM, SOURCE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
@@ -77,7 +79,11 @@ def bad_usage_is_one_line_and_exit_2():
     refuses(2, "--seed", "new", "--index", "1")
     refuses(2, "whole number", "new", "--seed", "-1", "--index", "1")
     refuses(2, "whole number", "new", "--seed", "9223372036854775808", "--index", "1")
-    refuses(2, "above 0", "fuzz", "--seconds", "nan")
+    for seconds in ("nan", "0", "-1", "inf", "1s", ""):
+        refuses(2, "above 0", "fuzz", "--seconds", seconds)
+    refuses(2, "nothing to do", "fuzz", "--cases", "0")
+    for option in ("--json", "--junit", "--out", "--model", "--ref", "--fast", "--policy"):
+        refuses(2, option, "run", "good.json", option, "")
     refuses(2, "rate", "fuzz", "--profile", "fastest")
     refuses(2, "two files", "compare", "good.json")
     refuses(2, "--engine", "forward")
@@ -91,6 +97,8 @@ def bad_input_is_one_line_and_leaves_nothing_behind():
     write("cut.json", GOOD[: len(GOOD) // 2])
     write("key.json", GOOD.replace('"expect"', '"expected"'))
     write("long.json", GOOD + " " * 20000)
+    with open(os.path.join(SOURCE, "corpus/forward/real-nile-std-mean.json"), encoding="utf-8") as f:
+        csv = write("csv.json", f.read())  # its series does not lie beside it here
     os.mkdir("empty")
     refuses(2, "nowhere.json", "run", "nowhere.json", *out)
     refuses(2, "cut.json", "run", "good.json", "cut.json", *out)
@@ -102,9 +110,18 @@ def bad_input_is_one_line_and_leaves_nothing_behind():
     refuses(2, "nowhere", "replay", "nowhere", *out)
     refuses(2, "nowhere", "run", "good.json", "--model", "nowhere", *out)
     refuses(2, "cut.json", "show", "cut.json")
+    refuses(2, "cannot be walked", "replay", "", *out)
+    refuses(2, "absent/r.jsonl", "run", "good.json", "--json", "absent/r.jsonl")
+    refuses(2, "absent/j.xml", "run", "good.json", "--junit", "absent/j.xml", "--json", "r.jsonl")
+    refuses(2, "empty", "run", "good.json", "--json", "empty")
+    refuses(2, "good.json", "run", "good.json", "--out", "good.json", "--json", "r.jsonl")
+    refuses(2, "good.json", "fuzz", "--cases", "1", "--out", "good.json/deeper", "--json", "r.jsonl")
+    refuses(2, "nile.csv", "run", "good.json", csv, *out)
+    refuses(2, "csv.json", "run", csv)
     refuses(2, "no JSON", "report", write("bad.jsonl", "nothing\n"), "--out", "o")
     refuses(2, "cut.json", "compare", "cut.json", "cut.json")
-    assert sorted(os.listdir(".")) == ["bad.jsonl", "cut.json", "empty", "good.json", "key.json", "long.json"]
+    assert sorted(os.listdir(".")) == ["bad.jsonl", "csv.json", "cut.json", "empty", "good.json", "key.json",
+                                       "long.json"]
 
 
 @check
@@ -114,6 +131,7 @@ def a_missing_gpu_is_exit_3():
     assert len(line) == 1, listed
     if " missing " in line[0]:
         refuses(3, "gpu", "run", write("good.json", GOOD), "--fast", "gpu")
+        assert run("run", "good.json", "--fast", "gpu").stderr.count("engine gpu") == 1
 
 
 @check
@@ -164,6 +182,62 @@ def only_and_require_choose_oracles():
     # The plain path has no speed to compare with: required by name, that is exit 4.
     exits(4, "run", "good.json", "--fast", "twin", "--set", "graph=off", "--require", "speed")
     exits(0, "run", "good.json", "--fast", "twin", "--set", "graph=off")
+    # What is required is asked, whatever --only says; what was not asked holds nothing to the contract.
+    done = exits(0, "run", "good.json", "--fast", "twin", "--only", "finite", "--require", "memory", "--json", "r.jsonl")
+    lines = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")]
+    assert [o["oracle"] for o in lines[1]["oracles"]] == ["engine", "finite", "memory"]
+    assert lines[0]["required"] == ["memory"] and "plain" in lines[1]["engines"]
+    assert "compared, but not held to the contract" in done.stdout and "accuracy" in done.stdout
+    assert " held to the contract" not in done.stdout.replace("but not held to the contract", "")
+
+
+@check
+def the_table_fits_a_terminal():
+    write("good.json", GOOD)
+    for switches in ((), ("--set", "graph=off"), ("--set", "cache=off")):
+        table = exits(0, "run", "good.json", "--fast", "twin", *switches).stdout.splitlines()[1:]
+        assert table[0].startswith("CASE") and "OF CONTRACT" in table[0]
+        assert all(len(l) <= 100 for l in table), table
+
+
+@check
+def junit_is_xml_whatever_a_case_is_called():
+    name = b"a & b <c> \"d\" 'e' \xff\x01 \xef\xbf\xbf.json"
+    write(name, GOOD)
+    write("absent.json", GOOD.replace('"expect": "pass"', f'"expect": "{ABSENT}"'))
+    command = [PROGRAM.encode(), b"run", name, b"absent.json", b"--fast", b"twin", b"--junit", b"j.xml", b"--json",
+               b"r.jsonl", b"--set", b"graph=off", b"--require", b"speed"]
+    done = subprocess.run(command, capture_output=True, timeout=240)
+    assert done.returncode == 1, done.stderr
+    tests = xml.etree.ElementTree.parse("j.xml").getroot().findall("testcase")
+    assert [t.get("name") for t in tests] == ["a & b <c> \"d\" 'e' ?  ???", "absent"]
+    assert [json.loads(l)["type"] for l in open("r.jsonl", encoding="utf-8")] == ["run", "case", "case", "summary"]
+    exits(0, "report", "r.jsonl", "--out", "rep")
+
+
+@check
+def an_interrupted_fuzz_says_so_and_keeps_its_results():
+    args = [PROGRAM, "fuzz", "--seconds", "100", "--profile", "rate", "--fast", "twin", "--json", "r.jsonl"]
+    process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (not os.path.exists("r.jsonl") or os.path.getsize("r.jsonl") < 20000):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0 and "interrupted: " in stdout and stderr == "", (process.returncode, stdout, stderr)
+    last = json.loads(open("r.jsonl", encoding="utf-8").readlines()[-1])
+    assert last["type"] == "summary" and last["interrupted"] is True
+    exits(0, "report", "r.jsonl", "--out", "rep")
+    assert "INCOMPLETE" in open("rep/report.md", encoding="utf-8").readline()
+
+
+@check
+def a_full_disk_is_exit_3():
+    write("good.json", GOOD)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        for args in (("run", "good.json", "--fast", "twin"), ("list",), ("new", "--seed", "1", "--index", "1")):
+            done = subprocess.run([PROGRAM, *args], stdout=full, stderr=subprocess.PIPE, text=True, timeout=240)
+            assert done.returncode == 3 and "written" in done.stderr, (args, done.returncode, done.stderr)
 
 
 @check
@@ -201,6 +275,9 @@ def a_model_folder_replaces_the_weights():
     exits(0, "run", "good.json", "--fast", "twin", "--only", "accuracy", "--model", folder, "--json", "r.jsonl")
     lines = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")]
     assert lines[0]["weights"] == folder and lines[1]["weights"] == folder
+    write("wide.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 2}'))
+    exits(0, "run", "wide.json", "--fast", "twin", "--only", "accuracy", "--model", folder, "--json", "r.jsonl")
+    assert [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]["gain"] == 1  # of random weights alone
 
 
 @check
@@ -220,6 +297,18 @@ def a_golden_vector_goes_through_forward_and_compare():
     refuses(2, "context", "forward", "--engine", "ref", *args[:-1], "0", "--out", "none.safetensors")
     refuses(2, "in.series", "forward", "--engine", "ref", "--model", vector, "--case", "ref.safetensors", "--context",
             "4", "--out", "none.safetensors")
+    with open(golden, "rb") as f:
+        bad = bytearray(f.read())
+    header = json.loads(bad[8 : 8 + int.from_bytes(bad[:8], "little")])
+    data = 8 + int.from_bytes(bad[:8], "little")
+    for name, word in (("in.padding_mask", "0 or 1"), ("in.id_mask", "all ids of a patch")):
+        spoilt = bytearray(bad)
+        spoilt[data + header[name]["data_offsets"][0]] = 2
+        with open("spoilt.safetensors", "wb") as f:
+            f.write(spoilt)
+        refuses(2, word, "forward", "--engine", "twin", "--model", vector, "--case", "spoilt.safetensors", "--context",
+                "4", "--out", "none.safetensors")
+    refuses(2, "absent", "forward", "--engine", "ref", *args, "--out", "absent/none.safetensors")
     assert not os.path.exists("none.safetensors")
 
 

@@ -61,6 +61,7 @@ START_TEST(nan_fails_every_bound_wherever_it_stands) {
             ck_assert_uint_eq(c.ref_nan, side & 1);
             ck_assert_uint_eq(c.fast_nan, (side & 2) / 2);
             ck_assert_uint_eq(c.mismatch, side == 3 ? 0 : 1);
+            ck_assert_uint_eq(c.first_mismatch, side == 3 ? 0 : (size_t)i);
         }
 }
 END_TEST

@@ -124,6 +124,8 @@ static void fill(od_session *s, int t, size_t n) {
                    (k->drift_engines ? s->engine->number : 0);
     for (size_t i = 0; i < n; i++)
         s->data[t][i] = k->lie == FAKE_ZERO_ALL ? 0 : (float)(fake_value(t, s->call, i) + drift / (1 << 23));
+    for (size_t i = 0; t == k->tensor && (int)s->call == k->call + 1 && i < n; i++)
+        s->data[t][i] = (float)(s->data[t][i] + k->add_all);
     if (t != k->tensor || (int)s->call != k->call || k->element >= n) return;
     if (k->lie == FAKE_ADD) s->data[t][k->element] = (float)(s->data[t][k->element] + k->add);
     if (k->lie == FAKE_NAN) s->data[t][k->element] = NAN;
@@ -137,6 +139,7 @@ static enum od_status answer(od_session *s, size_t steps, od_error *e) {
     if (k->fail != OD_OK && (int)s->call == k->call && engine->resets >= k->fail_from)
         return od_fail(e, k->fail, "it was told to");
     double base = k->microseconds;
+    if (engine->options.graph && k->graph_jitter > 0 && engine->resets % 2) base *= k->graph_jitter;
     if (base > 0) spend(engine->options.graph && k->graph_factor > 0 ? base * k->graph_factor : base);
     for (int t = 0; t < TENSORS; t++) {
         size_t per_row = t == MEAN ? engine->patch : t >= SCALER_LOC ? 1 : steps;

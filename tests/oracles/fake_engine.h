@@ -14,6 +14,7 @@ typedef struct fake_knobs {
     int tensor, call; /* where: tensor number, call of the session */
     size_t element;
     double add;
+    double add_all; /* to every element of that tensor at the call behind */
 
     bool drift_runs;                   /* answers depend on how often the engine's sessions were reset */
     bool drift_opens;                  /* … on how many sessions were opened before */
@@ -23,6 +24,7 @@ typedef struct fake_knobs {
     double peak_factor;                /* device peak with graph on, times the honest one; 0 = 1 */
     double host_factor;                /* the same for the host */
     double microseconds, graph_factor; /* each call takes so long; with graph on so many times longer (0 = 1) */
+    double graph_jitter;               /* with graph on every other play takes so many times longer (0 = 1) */
     bool no_replay, no_hit;
     unsigned fallbacks, replaced;
     enum od_status fail; /* of call `call`, from play `fail_from` of the engine on (0: the first) */

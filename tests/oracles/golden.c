@@ -21,6 +21,7 @@ static void put(od_tensor *t, const char *name, const float *x, size_t n) {
 }
 
 static void setup(void) {
+    loc_a[0] = 1;
     memcpy(scale_b, scale_a, sizeof scale_b);
     memcpy(loc_b, loc_a, sizeof loc_b);
     memcpy(forecast_b, forecast_a, sizeof forecast_b);
@@ -132,6 +133,31 @@ START_TEST(relative_bounds_are_met_exactly) {
 }
 END_TEST
 
+START_TEST(relative_bounds_are_absolute_below_one_and_equal_infinities_agree) {
+    loc_a[0] = 1e-3f;
+    loc_b[0] = nextafterf(1e-3f, 1); /* 1.2e-10 away */
+    ck_assert_uint_eq(bad(1e-9), 0);
+    ck_assert_uint_eq(bad(1e-10), 1);
+    loc_a[0] = loc_b[0] = INFINITY;
+    ck_assert_uint_eq(bad(1e-9), 0);
+    loc_b[0] = -INFINITY;
+    ck_assert_uint_eq(bad(1e-9), 1);
+}
+END_TEST
+
+START_TEST(a_forecast_without_rows_and_steps_is_refused) {
+    od_error e;
+    for (size_t rank = 0; rank < 5; rank++) {
+        const size_t one[] = {1, 1, 1, 1};
+        od_tensor_set(&a[0], "forecast_cached", OD_F32, rank, one, forecast_a);
+        od_tensor_set(&b[0], "forecast_cached", OD_F32, rank, one, forecast_b);
+        ck_assert_int_eq(od_golden_compare(&g, &A, &B, -1, &e), rank == 3 ? OD_OK : OD_BAD_INPUT);
+        if (rank != 3) ck_assert_ptr_nonnull(strstr(e.text, "[B, V, N]"));
+        od_golden_free(&g);
+    }
+}
+END_TEST
+
 START_TEST(empty_tensors_count_as_nothing_compared) {
     put(&a[0], "uncached.0.df", forecast_a, 0);
     put(&b[0], "uncached.0.df", forecast_b, 0);
@@ -180,6 +206,8 @@ Suite *suite_golden(void) {
     tcase_add_test(t, scaler_tensors_are_held_in_model_space);
     tcase_add_test(t, forecasts_are_held_to_two_bounds);
     tcase_add_test(t, relative_bounds_are_met_exactly);
+    tcase_add_test(t, relative_bounds_are_absolute_below_one_and_equal_infinities_agree);
+    tcase_add_test(t, a_forecast_without_rows_and_steps_is_refused);
     tcase_add_test(t, empty_tensors_count_as_nothing_compared);
     tcase_add_test(t, a_reference_that_defines_no_model_space_is_refused);
     tcase_add_test(t, unaligned_data_is_read);

@@ -114,6 +114,11 @@ START_TEST(a_match_names_the_first_bit_that_differs) {
     ck_assert_uint_eq(other.at.call, 1);
     ck_assert_uint_eq(other.index, 5);
     ck_assert_double_eq(other.is - other.was, 0x1p-20);
+    od_difference shape = {.trace = &t};
+    fake_fast_knobs.lie = FAKE_SHAPE; /* the same bytes */
+    ck_assert_int_eq(od_player_reset(&p, NULL), OD_OK);
+    ck_assert_int_eq(od_player_play(&p, od_trace_match, &shape, NULL, NULL), OD_OK);
+    ck_assert(shape.differs);
     od_trace_free(&t);
     finish(&p);
 }

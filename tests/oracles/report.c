@@ -51,12 +51,14 @@ static void line(const char *name, const char *verdict, const char *oracle, cons
             file,
             ",{\"oracle\":\"%s\",\"verdict\":\"%s\",\"signature\":\"\",\"reason\":\"\",\"value\":1.25,\"bound\":1.5}",
             oracle, ruling);
-    fprintf(file,
-            "],\"tensors\":[{\"tensor\":\"loc\",\"step\":\"own\",\"contract\":true,\"compared\":8,\"n\":32,\"mae\":%s,"
-            "\"max_abs\":1e-5,\"share\":0.25},{\"tensor\":\"loc\",\"step\":\"own\",\"contract\":false,\"mae\":9.0}],"
-            "\"engines\":{\"fast\":{\"cache_hits\":7,\"replays\":9}},\"finding\":\"\",\"command\":\"oracle-diff run "
-            "%s.json\"}\n",
-            mae, name);
+    fprintf(
+        file,
+        "],\"tensors\":[{\"tensor\":\"loc\",\"step\":\"own\",\"contract\":true,\"compared\":8,\"n\":32,\"mae\":1e-9,"
+        "\"max_abs\":1e-5,\"share\":0.25,\"most_mae\":%s},{\"tensor\":\"loc\",\"step\":\"own\",\"contract\":"
+        "false,\"mae\":9.0,\"most_mae\":9.0}],"
+        "\"engines\":{\"fast\":{\"cache_hits\":7,\"replays\":9}},\"finding\":\"\",\"command\":\"oracle-diff run "
+        "%s.json\"}\n",
+        mae, name);
 }
 
 static void summary(void) {
@@ -87,6 +89,8 @@ START_TEST(the_first_line_counts_verdicts) {
     summary();
     char *text = report();
     first_line_is(text, "# Differential test report: PASS 1 of 2 cases; SKIPPED 1");
+    ck_assert_ptr_nonnull(strstr(text, "\n- b: ")); /* among what was not checked */
+    ck_assert_ptr_null(strstr(text, "\n- a: "));
     free(text);
 }
 END_TEST
@@ -189,6 +193,18 @@ START_TEST(a_test_without_a_case_was_not_run) {
     validation(4, "PASS", "PASS");
     char *text = report();
     first_line_is(text, "# Validation report: NOT RUN in 1 of 11 tests; PASS 10");
+    free(text);
+}
+END_TEST
+
+/* --only accuracy: the case of test 11 passes, and says nothing of determinism. */
+START_TEST(a_test_whose_oracle_was_not_asked_was_not_run) {
+    header("");
+    line("corpus/validation/11-determinism", "PASS", "", "", "1e-7");
+    summary();
+    char *text = report();
+    ck_assert_ptr_nonnull(strstr(text, "| Determinism | Production Readiness | NOT RUN | 1.00e-07 |"));
+    first_line_is(text, "# Validation report: NOT RUN in 11 of 11 tests");
     free(text);
 }
 END_TEST
@@ -296,6 +312,7 @@ Suite *suite_report(void) {
     tcase_add_test(t, rows_hold_what_the_lines_hold);
     tcase_add_test(t, the_validation_corpus_gives_eleven_named_rows);
     tcase_add_test(t, a_test_without_a_case_was_not_run);
+    tcase_add_test(t, a_test_whose_oracle_was_not_asked_was_not_run);
     tcase_add_test(t, a_test_passes_only_with_the_oracle_that_it_is_about);
     tcase_add_test(t, lines_that_are_no_results_are_refused_by_number);
     tcase_add_test(t, nothing_makes_no_report);

@@ -8,6 +8,7 @@ Suite *suite_compare(void);
 Suite *suite_tolerance(void);
 Suite *suite_player(void);
 Suite *suite_oracles(void);
+Suite *suite_rulings(void);
 Suite *suite_judge(void);
 Suite *suite_report(void);
 Suite *suite_golden(void);
