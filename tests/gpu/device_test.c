@@ -214,6 +214,30 @@ START_TEST(orders_are_what_they_are_called) {
 }
 END_TEST
 
+/* The option `order` reaches the kernels: launches meet each kind of order, with seed 0 the first alone. */
+START_TEST(launches_draw_their_orders_from_the_option) {
+    enum { N = 64 };
+    const float bias[N] = {0};
+    twin()->close(dev);
+    open_with((uint64_t)_i);
+    int seen[3] = {0};
+    for (int i = 0; i < 30; i++) {
+        float x[N + 1];
+        for (int j = 0; j <= N; j++) x[j] = 1;
+        const od_residual_args args = {.x = x + 1, .y = x, .bias = bias, .width = N};
+        ck_assert(!twin()->launch(dev, 0, OD_KERNEL_residual, (od_grid){1, 1, N, 0}, &args, sizeof args, &err));
+        bool is_forward = true, is_backward = true;
+        for (int j = 1; j <= N; j++) {
+            is_forward = is_forward && x[j] == (float)(j + 1);
+            is_backward = is_backward && x[j] == 2;
+        }
+        seen[is_forward ? 0 : is_backward ? 1 : 2]++;
+    }
+    if (_i == 0) ck_assert_int_eq(seen[0], 30);
+    for (int kind = 0; kind < 3 && _i > 0; kind++) ck_assert_int_gt(seen[kind], 0);
+}
+END_TEST
+
 START_TEST(a_kernel_short_of_shared_memory_is_named) {
     float x[8] = {1}, scale[8] = {1}, y[8];
     const od_rmsnorm_args args = {.y = y, .x = x, .scale = scale, .width = 8};
@@ -241,6 +265,7 @@ Suite *suite_device(void) {
     tcase_add_test(tc, too_little_shared_memory_is_found);
     tcase_add_test(tc, a_kernel_short_of_shared_memory_is_named);
     tcase_add_test(tc, orders_are_what_they_are_called);
+    tcase_add_loop_test(tc, launches_draw_their_orders_from_the_option, 0, 4);
     suite_add_tcase(suite, tc);
     return suite;
 }

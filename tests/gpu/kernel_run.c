@@ -11,7 +11,8 @@ static void *buffers[MAX_BUFFERS];
 static size_t n_buffer;
 
 void test_kernel_open(void) {
-    const od_options options = od_options_default();
+    od_options options = od_options_default();
+    options.streams = 1;
     ck_assert_msg(!test_device()->open(&dev, &options, &heap, &err), "%s", err.text);
     n_buffer = 0;
 }
