@@ -1,6 +1,7 @@
 #include "oracles/report.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,12 +86,14 @@ static const json_t *ruling_of(const json_t *line, const char *oracle) {
     return NULL;
 }
 
-/* Number (from 0) of the validation test that a case belongs to; TESTS: none. */
+/* Number (from 0) of the validation test that a case belongs to, a file NN-… in a folder `validation`; TESTS: none. */
 static size_t test_of(const json_t *line) {
-    const char *path = od_json_text(line, "case"), *at = strstr(path, "corpus/validation/");
-    if (!at) return TESTS;
+    static const char folder[] = "validation/";
+    const char *path = od_json_text(line, "case"), *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash + 1 - path) : 0, k = sizeof folder - 1;
+    if (n < k || strncmp(slash + 1 - k, folder, k) != 0 || (n > k && slash[-(ptrdiff_t)k] != '/')) return TESTS;
     char *end;
-    long number = strtol(at + strlen("corpus/validation/"), &end, 10);
+    long number = strtol(slash + 1, &end, 10);
     if (*end >= 'a' && *end <= 'z') end++; /* 10a-…, 10b-…: several cases of one test */
     return number >= 1 && number <= TESTS && *end == '-' ? (size_t)number - 1 : TESTS;
 }

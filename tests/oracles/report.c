@@ -198,6 +198,28 @@ START_TEST(a_test_without_a_case_was_not_run) {
 END_TEST
 
 /* --only accuracy: the case of test 11 passes, and says nothing of determinism. */
+START_TEST(the_validation_corpus_is_known_however_its_folder_is_spelt) {
+    const struct {
+        const char *path;
+        bool is;
+    } table[] = {{"validation/01-a", true},      {"corpus/validation/01-a", true},  {"/x/./validation/01-a", true},
+                 {"myvalidation/01-a", false},   {"validation/more/01-a", false},   {"01-a", false},
+                 {"corpus/validation/a", false}, {"corpus/validation/12-a", false}, {"/01-a", false},
+                 {"validation-2/01-a", false},   {"corpus/validation/00-a", false}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (file) fclose(file);
+        file = fopen(path, "w");
+        ck_assert_ptr_nonnull(file);
+        header("");
+        line(table[i].path, "PASS", "", "", "1e-7");
+        summary();
+        char *text = report();
+        ck_assert_msg((strstr(text, "# Validation report") == text) == table[i].is, "%s", table[i].path);
+        free(text);
+    }
+}
+END_TEST
+
 START_TEST(a_test_whose_oracle_was_not_asked_was_not_run) {
     header("");
     line("corpus/validation/11-determinism", "PASS", "", "", "1e-7");
@@ -312,6 +334,7 @@ Suite *suite_report(void) {
     tcase_add_test(t, rows_hold_what_the_lines_hold);
     tcase_add_test(t, the_validation_corpus_gives_eleven_named_rows);
     tcase_add_test(t, a_test_without_a_case_was_not_run);
+    tcase_add_test(t, the_validation_corpus_is_known_however_its_folder_is_spelt);
     tcase_add_test(t, a_test_whose_oracle_was_not_asked_was_not_run);
     tcase_add_test(t, a_test_passes_only_with_the_oracle_that_it_is_about);
     tcase_add_test(t, lines_that_are_no_results_are_refused_by_number);
