@@ -2,12 +2,13 @@
 #include <time.h>
 
 #include "oracles/evidence.h"
+#include "oracles/tolerance.h"
 
 /* A measurement is the median of several plays, so that a scheduler's hiccup in one of them does not count; it lasts
- * about so long, and at least MIN_PLAYS are taken where they are short against the budget. So many pairs are taken even
- * where the budget is spent. */
+ * about so long, and at least MIN_PLAYS are taken where they are short against the budget. MIN_PAIR pairs are taken even
+ * where the budget is spent, and PATIENCE times the budget is allowed where they would make a finding. */
 static const double about = 5e-3;
-enum { MIN_PAIR = 3, MIN_PLAYS = 5, MAX_PLAYS = 128 };
+enum { MIN_PAIR = 3, MIN_PLAYS = 5, MAX_PLAYS = 128, PATIENCE = 20 };
 
 double od_seconds(void) {
     struct timespec t;
@@ -60,6 +61,13 @@ static size_t plays_of(double once, double budget) {
     return plays < MIN_PLAYS ? MIN_PLAYS : plays > MAX_PLAYS ? MAX_PLAYS : (size_t)plays;
 }
 
+/* Would the pairs so far be a finding? Then more are taken: a finding is looked at again before it is reported. */
+static bool looks_slow(const od_evidence *ev) {
+    for (size_t i = 0; i < ev->n_pair; i++)
+        if (od_within(ev->fast_seconds[i] / ev->plain_seconds[i], od_bounds.speed_ratio)) return false;
+    return true;
+}
+
 enum od_status od_evidence_time(od_evidence *ev, od_player *fast, od_player *plain, od_error *e) {
     double start = od_seconds(), once, budget = ev->setup->speed_seconds;
     enum od_status s = one_play(&once, plain, e); /* warms it up */
@@ -67,7 +75,8 @@ enum od_status od_evidence_time(od_evidence *ev, od_player *fast, od_player *pla
     if (s != OD_OK) return s;
     ev->per_pair = plays_of(once, budget);
     for (size_t i = 0; i < OD_MAX_PAIR; i++) {
-        if (i >= MIN_PAIR && od_seconds() - start > budget) break;
+        const double spent = od_seconds() - start;
+        if (i >= MIN_PAIR && spent > (looks_slow(ev) ? PATIENCE * budget : budget)) break;
         s = measure(&ev->fast_seconds[i], &ev->plain_seconds[i], fast, plain, ev->per_pair, i % 2 == 0, e);
         if (s != OD_OK) return s;
         ev->n_pair = i + 1;
