@@ -5,8 +5,8 @@
 #include "oracles/tolerance.h"
 
 /* A measurement is the median of several plays, so that a scheduler's hiccup in one of them does not count; it lasts
- * about so long, and at least MIN_PLAYS are taken where they are short against the budget. MIN_PAIR pairs are taken even
- * where the budget is spent, and PATIENCE times the budget is allowed where they would make a finding. */
+ * about so long, and at least MIN_PLAYS are taken where they are short against the budget. MIN_PAIR pairs are taken
+ * even where the budget is spent, and PATIENCE times the budget is allowed where they would make a finding. */
 static const double about = 5e-3;
 enum { MIN_PAIR = 3, MIN_PLAYS = 5, MAX_PLAYS = 128, PATIENCE = 20 };
 
