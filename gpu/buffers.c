@@ -28,8 +28,8 @@ static const char *const scratch_names[OD_SCRATCH_COUNT] = {"patches",
 
 /* Bytes of a scratch buffer for n_token tokens; od_case_check and session_open bound the factors, so that they cannot
  * overflow. */
-size_t od_scratch_bytes(const od_model *model, enum od_scratch which, size_t n_token) {
-    const od_config *c = &model->config;
+size_t od_scratch_bytes(const od_engine *en, enum od_scratch which, size_t n_token) {
+    const od_config *c = &en->model->config;
     const size_t head = n_token * c->patch * c->n_component * sizeof(float);
     switch (which) {
     case OD_SCRATCH_PATCHES:
@@ -42,6 +42,8 @@ size_t od_scratch_bytes(const od_model *model, enum od_scratch which, size_t n_t
     case OD_SCRATCH_LOC:
     case OD_SCRATCH_SCALE: return head;
     case OD_SCRATCH_MIX: return c->mixture ? head : 0;
+    case OD_SCRATCH_LAYER_K:
+    case OD_SCRATCH_LAYER_V: return en->recomputes ? n_token * c->d_model * sizeof(float) : 0;
     case OD_SCRATCH_IN_MASK: return n_token * c->patch;
     case OD_SCRATCH_IN_ID: return n_token * sizeof(int32_t);
     default: return n_token * c->d_model * sizeof(float);
@@ -110,7 +112,7 @@ enum od_status od_engine_reserve(od_engine *en, size_t n_token, size_t n_positio
     if (!status && n_token > en->n_token) {
         void *fresh[OD_SCRATCH_COUNT] = {0};
         for (int i = 0; i < OD_SCRATCH_COUNT && !status; i++) {
-            size_t bytes = od_scratch_bytes(en->model, i, n_token);
+            size_t bytes = od_scratch_bytes(en, i, n_token);
             if (bytes) status = en->ops->alloc(en->dev, &fresh[i], bytes, scratch_names[i], e);
         }
         if (status) {

@@ -148,7 +148,7 @@ static enum od_status engine_recapture(od_engine *en, od_error *e) {
 
 static enum od_status engine_poison(od_engine *en, od_error *e) {
     for (int i = 0; i < OD_SCRATCH_COUNT; i++) {
-        const size_t bytes = od_scratch_bytes(en->model, i, en->n_token);
+        const size_t bytes = od_scratch_bytes(en, i, en->n_token);
         if (!en->scratch[i] || !bytes) continue;
         enum od_status status = en->ops->fill(en->dev, en->scratch[i], OD_POISON_BYTE, bytes, e);
         if (status) return status;

@@ -113,7 +113,7 @@ enum od_status od_engine_reserve(od_engine *engine, size_t n_token, size_t n_pos
 enum od_status od_engine_release(od_engine *engine, od_error *e);
 enum od_status od_session_reserve(od_session *s, od_error *e);
 enum od_status od_session_release(od_session *s, od_error *e);
-size_t od_scratch_bytes(const od_model *model, enum od_scratch which, size_t n_token);
+size_t od_scratch_bytes(const od_engine *engine, enum od_scratch which, size_t n_token);
 void od_engine_drop_graphs(od_engine *engine);
 
 /* forward.c: the work of one call, given to the device's streams in order. `position` is of the call's first patch. */
