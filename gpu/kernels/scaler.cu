@@ -4,8 +4,8 @@
 
 enum { STD_MEAN, CAUSAL, CAUSAL_PATCH }; /* enum od_scaler */
 
-OD_DEVICE void global_statistics(const od_scaler_args &a, const float *x, const uint8_t *mask, uint32_t n,
-                                 od_scaler_state *s) {
+OD_DEVICE void global_statistics(const od_scaler_args &a, const od_block &b, const float *x, const uint8_t *mask,
+                                 uint32_t n, od_scaler_state *s) {
     double weight = 0, sum = 0, square = 0;
     for (uint32_t t = 0; t < n; t++) {
         const double w = mask[t];
@@ -18,6 +18,7 @@ OD_DEVICE void global_statistics(const od_scaler_args &a, const float *x, const 
         const double d = od_mul64(mask[t], od_sub64(x[t], mean));
         square = od_add64(square, od_mul64(d, d));
     }
+    if (OD_KERNEL_FAULT(b, SCALER) && weight > 1) weight -= 1;
     const double scale = sqrt(od_add64(square / weight, a.minimum));
     s->loc = mean;
     s->scale = scale;
@@ -59,7 +60,7 @@ OD_KERNEL(scaler, struct od_scaler_args) {
                 s.weight = s.sum = s.m2 = s.mean = 0;
                 s.low = 0;
                 s.high = INFINITY;
-                if (a.kind == STD_MEAN || a.stabilize) global_statistics(a, x, mask, c->prefix, &s);
+                if (a.kind == STD_MEAN || a.stabilize) global_statistics(a, b, x, mask, c->prefix, &s);
             }
             const uint32_t end = c->first_step + a.last_count;
             for (uint32_t i = c->first_step; i < end; i++) {

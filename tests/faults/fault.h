@@ -10,7 +10,8 @@
     X(TAIL, "kernel-tail", "the SwiGLU kernel leaves out the last element of its last block")                          \
     X(CAUSAL, "causal-mask", "time-wise attention sees one patch of the future")                                       \
     X(CACHE_POS, "cache-position", "decode writes keys and values one place too early")                                \
-    X(SCALER, "scaler-bessel", "the causal scaler divides by the weight instead of the weight less one")               \
+    X(SCALER, "scaler-bessel",                                                                                         \
+      "Bessel's correction the wrong way round: not in the causal scaler, but in the global one")                      \
     X(EDGE, "graph-missing-edge", "the side stream of the captured graph does not wait for the unembedding")           \
     X(FROZEN, "graph-frozen-argument", "the captured graph keeps the position of the call that captured it")
 
