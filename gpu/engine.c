@@ -17,18 +17,22 @@ static enum od_status upload_weights(od_engine *en, od_error *e) {
     return status;
 }
 
+static void session_close(od_session *s) {
+    if (!s) return;
+    od_heap *heap = &s->engine->heap;
+    od_session_release(s, NULL);
+    od_session_outputs_release(s);
+    *s->link = s->next;
+    if (s->next) s->next->link = s->link;
+    od_heap_free(heap, s->in_value);
+    od_heap_free(heap, s->in_mask);
+    od_heap_free(heap, s->in_id);
+    od_heap_free(heap, s);
+}
+
 static void engine_destroy(od_engine *en) {
     if (!en) return;
-    while (en->sessions) {
-        od_session *s = en->sessions;
-        od_session_release(s, NULL);
-        od_session_outputs_release(s);
-        en->sessions = s->next;
-        od_heap_free(&en->heap, s->in_value);
-        od_heap_free(&en->heap, s->in_mask);
-        od_heap_free(&en->heap, s->in_id);
-        od_heap_free(&en->heap, s);
-    }
+    while (en->sessions) session_close(en->sessions);
     if (en->dev) od_engine_release(en, NULL);
     en->ops->close(en->dev);
     od_heap_free(&en->heap, en->graphs);
@@ -52,19 +56,6 @@ static enum od_status engine_create(od_engine **out, const od_device_ops *ops, c
     }
     *out = en;
     return OD_OK;
-}
-
-static void session_close(od_session *s) {
-    if (!s) return;
-    od_heap *heap = &s->engine->heap;
-    od_session_release(s, NULL);
-    od_session_outputs_release(s);
-    *s->link = s->next;
-    if (s->next) s->next->link = s->link;
-    od_heap_free(heap, s->in_value);
-    od_heap_free(heap, s->in_mask);
-    od_heap_free(heap, s->in_id);
-    od_heap_free(heap, s);
 }
 
 static enum od_status session_fill(od_session *s, od_error *e) {
@@ -146,7 +137,10 @@ static enum od_status engine_recapture(od_engine *en, od_error *e) {
     return OD_OK;
 }
 
+/* Before the scratch is overwritten the guard bands are looked at: on a GPU that is too slow to do after each call. */
 static enum od_status engine_poison(od_engine *en, od_error *e) {
+    enum od_status checked = en->ops->check(en->dev, e);
+    if (checked) return checked;
     for (int i = 0; i < OD_SCRATCH_COUNT; i++) {
         const size_t bytes = od_scratch_bytes(en, i, en->n_token);
         if (!en->scratch[i] || !bytes) continue;

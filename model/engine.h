@@ -90,7 +90,8 @@ typedef struct od_engine_api {
 
     /* Optional (NULL: the engine has no such thing). */
     enum od_status (*recapture)(od_engine *engine, od_error *e); /* drop all graphs: the next call captures anew */
-    enum od_status (*poison)(od_engine *engine, od_error *e);    /* fill scratch memory with NaN */
+    enum od_status (*poison)(od_engine *engine, od_error *e);    /* fill scratch memory with NaN; an
+                                                                  * overrun buffer is OD_DEVICE_FAULT */
     void (*fail_alloc)(od_engine *engine, uint64_t host_call);   /* the n-th host allocation from now fails; 0: none */
 } od_engine_api;
 

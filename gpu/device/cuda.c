@@ -312,6 +312,12 @@ static enum od_status sync_all(od_device *dev, od_error *e) {
     return OD_OK;
 }
 
+static enum od_status check_all(od_device *dev, od_error *e) {
+    enum od_status status = sync_all(dev, e);
+    for (const buffer *b = dev->buffers; b && !status; b = b->next) status = check_bands(dev, b, e);
+    return status;
+}
+
 static void stats(od_device *dev, od_device_stats *out) {
     *out = dev->stats;
 }
@@ -335,6 +341,7 @@ const od_device_ops *od_device_cuda(void) {
                                       .replay = replay,
                                       .graph_free = graph_free,
                                       .sync = sync_all,
+                                      .check = check_all,
                                       .stats = stats};
     return &ops;
 }

@@ -67,6 +67,8 @@ typedef struct od_device_ops {
     /* Waits for all streams; OD_DEVICE_FAULT with the first error since the last sync. The twin also checks every
      * guard band here. */
     enum od_status (*sync)(od_device *dev, od_error *e);
+    /* Waits, and looks at every guard band: OD_DEVICE_FAULT names the first buffer that was overrun. */
+    enum od_status (*check)(od_device *dev, od_error *e);
     void (*stats)(od_device *dev, od_device_stats *out);
 } od_device_ops;
 

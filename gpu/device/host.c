@@ -251,6 +251,7 @@ const od_device_ops *od_device_host(void) {
                                       .replay = replay,
                                       .graph_free = graph_free,
                                       .sync = sync_all,
+                                      .check = sync_all,
                                       .stats = stats};
     return &ops;
 }

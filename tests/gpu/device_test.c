@@ -61,6 +61,31 @@ START_TEST(a_write_outside_is_found_and_named) {
 END_TEST
 #endif
 
+#ifndef OD_ASAN
+/* On the device under test: one byte copied past the end, or before the beginning. */
+START_TEST(check_names_the_buffer_that_was_overrun) {
+    const od_device_ops *ops = test_device();
+    const od_options options = od_options_default();
+    const unsigned char one = 1, band = OD_GUARD_BYTE;
+    od_heap own = {0};
+    od_device *d;
+    unsigned char *x;
+    ck_assert_msg(!ops->open(&d, &options, &own, &err), "%s", err.text);
+    ck_assert(!ops->alloc(d, (void **)&x, 10, "victim", &err));
+    ck_assert(!ops->check(d, &err));
+    unsigned char *at = _i ? x + 10 : x - 1;
+    ck_assert(!ops->upload(d, at, &one, 1, &err));
+    ck_assert_int_eq(ops->check(d, &err), OD_DEVICE_FAULT);
+    ck_assert_ptr_nonnull(strstr(err.text, "victim"));
+    ck_assert(!ops->upload(d, at, &band, 1, &err));
+    ck_assert(!ops->check(d, &err));
+    ck_assert(!ops->free(d, x, &err));
+    ops->close(d);
+    ck_assert_uint_eq(own.live, 0);
+}
+END_TEST
+#endif
+
 START_TEST(bytes_are_counted_live_and_peak) {
     void *a, *b;
     od_device_stats stats;
@@ -254,6 +279,7 @@ Suite *suite_device(void) {
     tcase_add_test(tc, fresh_memory_is_nan);
 #ifndef OD_ASAN
     tcase_add_loop_test(tc, a_write_outside_is_found_and_named, 0, 2);
+    tcase_add_loop_test(tc, check_names_the_buffer_that_was_overrun, 0, 2);
     tcase_add_loop_test(tc, a_write_outside_is_found_when_its_buffer_is_freed, 0, 2);
 #endif
     tcase_add_test(tc, bytes_are_counted_live_and_peak);
