@@ -22,6 +22,7 @@ static const char *const scratch_names[OD_SCRATCH_COUNT] = {"patches",
                                                             "loc",
                                                             "scale",
                                                             "mixture",
+                                                            "heads",
                                                             "window values",
                                                             "window mask",
                                                             "window ids"};
@@ -42,6 +43,7 @@ size_t od_scratch_bytes(const od_engine *en, enum od_scratch which, size_t n_tok
     case OD_SCRATCH_LOC:
     case OD_SCRATCH_SCALE: return head;
     case OD_SCRATCH_MIX: return c->mixture ? head : 0;
+    case OD_SCRATCH_HEADS: return 0;
     case OD_SCRATCH_LAYER_K:
     case OD_SCRATCH_LAYER_V: return en->recomputes ? n_token * c->d_model * sizeof(float) : 0;
     case OD_SCRATCH_IN_MASK: return n_token * c->patch;

@@ -73,7 +73,14 @@ static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t
                     .prefix = (uint32_t)s->prefix,
                     .position = (uint32_t)position,
                     .center = (uint32_t)od_rope_center(c->xpos, position + n_patch - 1),
-                    .own = own};
+                    .own = own,
+                    .n_row = (uint32_t)s->rows,
+                    .variates = (uint32_t)s->variates,
+                    .n_patch = (uint32_t)n_patch,
+                    .n_token = (uint32_t)(s->rows * n_patch),
+                    .new_count = (uint32_t)new_count,
+                    .head_patch = (uint32_t)n_patch};
+    memcpy(call.scratch, en->scratch, sizeof call.scratch);
     if (en->recomputes) {
         call.key = en->scratch[OD_SCRATCH_LAYER_K];
         call.cached = en->scratch[OD_SCRATCH_LAYER_V];

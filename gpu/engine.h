@@ -6,32 +6,6 @@
 #include "gpu/gpu.h"
 #include "model/rope.h"
 
-/* Scratch of the engine, shared by its sessions, in floats unless said otherwise. N is the largest call's tokens. */
-enum od_scratch {
-    OD_SCRATCH_PATCHES,  /* [N, P] */
-    OD_SCRATCH_X,        /* [N, D] the residual stream */
-    OD_SCRATCH_NORM,     /* [N, D] */
-    OD_SCRATCH_QKV,      /* [N, 3D] */
-    OD_SCRATCH_Q,        /* [N, D] */
-    OD_SCRATCH_K,        /* [N, D] space-wise */
-    OD_SCRATCH_V,        /* [N, D] space-wise */
-    OD_SCRATCH_LAYER_K,  /* [N, D] time-wise with cache off: one layer's keys */
-    OD_SCRATCH_LAYER_V,  /* [N, D] */
-    OD_SCRATCH_ATTENDED, /* [N, D] */
-    OD_SCRATCH_PRODUCT,  /* [N, D] */
-    OD_SCRATCH_MLP_IN,   /* [N, 2M] */
-    OD_SCRATCH_MLP,      /* [N, M] */
-    OD_SCRATCH_UNEMBED,  /* [N, P·D] */
-    OD_SCRATCH_DF,       /* [N, P, K] raw products of the heads */
-    OD_SCRATCH_LOC,
-    OD_SCRATCH_SCALE,
-    OD_SCRATCH_MIX,
-    OD_SCRATCH_IN_VALUE, /* [R, steps] staged window: at most N·P */
-    OD_SCRATCH_IN_MASK,  /* bytes */
-    OD_SCRATCH_IN_ID,    /* int32 [R, steps/P] */
-    OD_SCRATCH_COUNT
-};
-
 /* Memory of a session on the device. */
 enum od_kept {
     OD_KEPT_VALUE,

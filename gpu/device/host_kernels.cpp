@@ -69,6 +69,8 @@ extern "C" int od_host_run(enum od_kernel kernel, od_grid grid, const void *args
         od_block b = {};
         b.x = (unsigned)(at % grid.x);
         b.y = (unsigned)(at / grid.x);
+        b.nx = grid.x;
+        b.ny = grid.y;
         b.threads = grid.threads;
         b.shared = shared;
         b.fault = fault;

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-enum { OD_HOST_THREADS = 1024, OD_HOST_SHARED = 48 * 1024 };
+enum { OD_HOST_THREADS = 1024, OD_HOST_SHARED = 200 * 1024 };
 
 /* 0 forward, 1 backward, 2 shuffled by seed: of the threads within each phase, and (forward or backward) of blocks. */
 typedef struct od_host_order {

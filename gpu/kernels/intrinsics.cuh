@@ -19,13 +19,58 @@ OD_DEVICE double od_sub64(double a, double b) {
 OD_DEVICE double od_mul64(double a, double b) {
     return __dmul_rn(a, b);
 }
+/* Four floats at a 16-byte aligned address. `once`: read by nobody else, so it need not stay in the caches. */
+OD_DEVICE float4 od_load4(const float *p) {
+    return *reinterpret_cast<const float4 *>(p);
+}
+OD_DEVICE float4 od_load4_once(const float *p) {
+    return __ldcs(reinterpret_cast<const float4 *>(p));
+}
+OD_DEVICE void od_store4(float *p, float4 v) {
+    *reinterpret_cast<float4 *>(p) = v;
+}
+/* 16 bytes from device to shared memory without waiting; a thread's copies since its last commit are one group. */
+OD_DEVICE void od_copy16(void *shared, const void *from) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(shared)),
+                 "l"(from)
+                 : "memory");
+}
+OD_DEVICE void od_copy_commit() {
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+/* Waits until at most n of the thread's own groups are under way; other threads' copies need a barrier after theirs. */
+template <int n> OD_DEVICE void od_copy_wait() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory");
+}
 /* Adds to a counter that several threads share (integers only: floats are never added atomically). */
 OD_DEVICE void od_count(uint32_t *counter) {
     atomicAdd(counter, 1u);
 }
 #else
+#include <string.h>
 #define OD_DEVICE        static inline
 #define OD_DEVICE_METHOD inline
+struct float4 {
+    float x, y, z, w;
+};
+OD_DEVICE float4 od_load4(const float *p) {
+    float4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+OD_DEVICE float4 od_load4_once(const float *p) {
+    return od_load4(p);
+}
+OD_DEVICE void od_store4(float *p, float4 v) {
+    memcpy(p, &v, sizeof v);
+}
+OD_DEVICE void od_copy16(void *shared, const void *from) {
+    memcpy(shared, from, 16);
+}
+OD_DEVICE void od_copy_commit() {
+}
+template <int n> OD_DEVICE void od_copy_wait() {
+}
 OD_DEVICE double od_add64(double a, double b) {
     return a + b;
 }

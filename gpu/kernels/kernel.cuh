@@ -17,7 +17,8 @@
 #include "gpu/kernels/kernels.h"
 
 struct od_block {
-    unsigned x, y; /* which block */
+    unsigned x, y;   /* which block */
+    unsigned nx, ny; /* of how many */
     unsigned threads;
     unsigned used; /* bytes of shared memory given out */
     char *shared;
@@ -41,21 +42,53 @@ template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
 #define OD_SHARED(b, type, count) od_shared_take<type>(b, count)
 
 #ifdef __CUDACC__
+#include <cuda_runtime.h>
 
 #define OD_PHASE(t, b) for (unsigned t = threadIdx.x, od_once = 1; od_once; od_once = 0, __syncthreads())
-#define OD_KERNEL(name, args_type)                                                                                     \
+#define OD_KERNEL_DEFINE(name, args_type, AWAIT)                                                                       \
     static __device__ void od_body_##name(const args_type &a, od_block &b);                                            \
     static __global__ void od_global_##name(const args_type a, int fault) {                                            \
         extern __shared__ __align__(16) char od_dynamic_shared[];                                                      \
-        od_block b = {blockIdx.x, blockIdx.y, blockDim.x, 0, od_dynamic_shared, fault};                                \
+        od_block b = {blockIdx.x, blockIdx.y, gridDim.x, gridDim.y, blockDim.x, 0, od_dynamic_shared, fault};          \
+        od_let_next_begin();                                                                                           \
+        AWAIT;                                                                                                         \
         od_body_##name(a, b);                                                                                          \
     }                                                                                                                  \
     extern "C" int od_cuda_start_##name(od_grid grid, const void *args, int fault, void *stream) {                     \
-        od_global_##name<<<dim3(grid.x, grid.y), grid.threads, grid.shared, (cudaStream_t)stream>>>(                   \
-            *(const args_type *)args, fault);                                                                          \
-        return (int)cudaGetLastError();                                                                                \
+        return od_start(od_global_##name, grid, *(const args_type *)args, fault, (cudaStream_t)stream);                \
     }                                                                                                                  \
     static __device__ void od_body_##name(const args_type &a, od_block &b)
+#define OD_KERNEL(name, args_type)       OD_KERNEL_DEFINE(name, args_type, od_await(b))
+#define OD_KERNEL_EARLY(name, args_type) OD_KERNEL_DEFINE(name, args_type, (void)0)
+
+/* Programmatic dependent launch: the next kernel's blocks may become resident; and: all that the kernels ahead did is
+ * done and visible. Both are nothing where the launch was not `early`. */
+OD_DEVICE void od_let_next_begin() {
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+OD_DEVICE void od_await(const od_block &) {
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+}
+
+template <typename Args>
+static int od_start(void (*kernel)(Args, int), od_grid grid, const Args &args, int fault, cudaStream_t stream) {
+    cudaLaunchAttribute early = {};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = dim3(grid.x, grid.y);
+    config.blockDim = dim3(grid.threads);
+    config.dynamicSmemBytes = grid.shared;
+    config.stream = stream;
+    config.attrs = &early;
+    config.numAttrs = grid.early ? 1 : 0;
+    if (grid.shared > 48 * 1024) { /* beyond what a kernel may have unasked */
+        const cudaError_t code =
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)grid.shared);
+        if (code != cudaSuccess) return (int)code;
+    }
+    return (int)cudaLaunchKernelEx(&config, kernel, args, fault);
+}
 
 #else
 
@@ -66,6 +99,10 @@ template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
         od_body_##name(*(const args_type *)args, *b);                                                                  \
     }                                                                                                                  \
     static void od_body_##name(const args_type &a, od_block &b)
+#define OD_KERNEL_EARLY(name, args_type) OD_KERNEL(name, args_type)
+
+OD_DEVICE void od_await(const od_block &) {
+}
 
 #endif
 

@@ -6,6 +6,7 @@
 #ifndef OD_GPU_KERNELS_H
 #define OD_GPU_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,7 +28,35 @@ typedef struct od_grid {
     unsigned x, y;    /* blocks */
     unsigned threads; /* a block, at most 1024 */
     unsigned shared;  /* bytes of shared memory a block */
+    bool early;       /* may begin before the launch ahead of it in the stream has ended (kernel.cuh) */
 } od_grid;
+
+/* Scratch of the engine, shared by its sessions, in floats unless said otherwise. N is the largest call's tokens. */
+enum od_scratch {
+    OD_SCRATCH_PATCHES,  /* [N, P] */
+    OD_SCRATCH_X,        /* [N, D] the residual stream */
+    OD_SCRATCH_NORM,     /* [N, D] */
+    OD_SCRATCH_QKV,      /* [N, 3D] */
+    OD_SCRATCH_Q,        /* [N, D] */
+    OD_SCRATCH_K,        /* [N, D] space-wise */
+    OD_SCRATCH_V,        /* [N, D] space-wise */
+    OD_SCRATCH_LAYER_K,  /* [N, D] time-wise with cache off: one layer's keys */
+    OD_SCRATCH_LAYER_V,  /* [N, D] */
+    OD_SCRATCH_ATTENDED, /* [N, D] */
+    OD_SCRATCH_PRODUCT,  /* [N, D] */
+    OD_SCRATCH_MLP_IN,   /* [N, 2M] */
+    OD_SCRATCH_MLP,      /* [N, M] */
+    OD_SCRATCH_UNEMBED,  /* [N, P·D] */
+    OD_SCRATCH_DF,       /* [N, P, K] raw products of the heads */
+    OD_SCRATCH_LOC,
+    OD_SCRATCH_SCALE,
+    OD_SCRATCH_MIX,
+    OD_SCRATCH_HEADS,    /* [N, P, 3 or 4, K] raw products of the folded head (fused): df, loc, scale, mixture */
+    OD_SCRATCH_IN_VALUE, /* [R, new_count] staged window: at most N·P */
+    OD_SCRATCH_IN_MASK,  /* bytes */
+    OD_SCRATCH_IN_ID,    /* int32 [R, new_count/P] */
+    OD_SCRATCH_COUNT
+};
 
 /* State of a row's scaler, carried from call to call, all sums in time order. */
 typedef struct od_scaler_state {
@@ -58,6 +87,13 @@ typedef struct od_call {
     uint32_t position; /* of the call's first patch */
     uint32_t center;   /* xPos centre of the call */
     uint32_t own;      /* the new patch is the session's own mean */
+    /* its sizes */
+    uint32_t n_row, variates; /* R, V */
+    uint32_t n_patch;         /* S: patches computed */
+    uint32_t n_token;         /* N = R·S */
+    uint32_t new_count;       /* steps ingested */
+    uint32_t head_patch;      /* last patches of each row that the head is computed for: S, or 1 */
+    void *scratch[OD_SCRATCH_COUNT];
 } od_call;
 
 /* Copies new_count new steps a row from the window (or, for own: new_count = P, the mean) into the series. A block a
@@ -168,5 +204,33 @@ typedef struct od_keep_args {
     uint32_t layer;
     uint64_t count;
 } od_keep_args;
+
+/* The fused kernels (options.fused). Their grids are as large as the bucket of shapes that a graph was captured for,
+ * and they read the call's own sizes and the scratch's addresses from od_call: a block beyond n_row or n_token returns.
+ */
+
+enum od_epilogue {
+    OD_EPILOGUE_BIAS,     /* y = x·wᵀ + bias */
+    OD_EPILOGUE_RESIDUAL, /* y += x·wᵀ + bias */
+    OD_EPILOGUE_SWIGLU    /* y[j] = silu(g[j])·g[outs + j], g = x·wᵀ + bias of 2·outs rows of w: gate, then up */
+};
+
+enum od_rows {
+    OD_ROWS_TOKENS, /* every token of the call */
+    OD_ROWS_HEAD    /* of each row its last head_patch patches, in order; y has no gaps */
+};
+
+/* y[rows, outs] = epilogue(norm(x)·wᵀ): decode steps run it as the kernel row_product, prefills through
+ * od_device_ops.product. x and y are slots of scratch with rows of depth and outs floats. The sum of a row depends on
+ * that row, w and depth alone: not on how many rows there are, nor on where the row stands. */
+typedef struct od_product_args {
+    const od_call *call;
+    const float *w;    /* [outs, depth], or [2·outs, depth] for SWIGLU; 256-byte aligned */
+    const float *bias; /* as long as w has rows */
+    const float *norm; /* [depth] RMSNorm's scale (row_product alone), or NULL */
+    uint32_t x, y;     /* enum od_scratch */
+    uint32_t outs, depth;
+    uint32_t epilogue, rows; /* enum od_epilogue, enum od_rows */
+} od_product_args;
 
 #endif
