@@ -129,7 +129,8 @@ static void engine_stats(od_engine *en, od_stats *out) {
                       .fallbacks = en->fallbacks,
                       .replaced = replaced,
                       .math_mode = dev.math_mode,
-                      .device = dev.name};
+                      .device = dev.name,
+                      .emulated = en->ops->emulated};
 }
 
 static enum od_status engine_recapture(od_engine *en, od_error *e) {

@@ -71,13 +71,18 @@ static bool rerun_same_engine(od_evidence *ev, od_player *p) {
     return true;
 }
 
+bool od_timing_is_void(const od_evidence *ev) {
+    return ev->fast_stats.emulated && ev->script->c->options.fused;
+}
+
 static void play_plain(od_evidence *ev, od_player *fast, unsigned needs) {
     od_options plain = od_options_plain(&ev->script->c->options);
     od_player p;
     if (ev->plain_is_fast || !open_player(&ev->plain_run, &p, fast->api, ev->script, &plain)) return;
     if (play(&ev->plain_run, &p, NULL, NULL)) {
         p.api->stats(p.engine, &ev->plain_stats);
-        if (needs & OD_NEED_TIME) ev->plain_run.status = od_evidence_time(ev, fast, &p, &ev->plain_run.error);
+        if (needs & OD_NEED_TIME && !od_timing_is_void(ev))
+            ev->plain_run.status = od_evidence_time(ev, fast, &p, &ev->plain_run.error);
     }
     od_player_close(&p);
 }

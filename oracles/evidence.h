@@ -101,6 +101,10 @@ bool od_is_contractual(const od_case *c, const od_call_at *at);
 /* The contractual row that uses most of the contract (NULL: nothing was compared), or has the largest MAE. */
 const od_row *od_evidence_worst(const od_evidence *ev, bool by_mae);
 
+/* Would timings say nothing? Fused kernels are shaped for a GPU's threads and memory: emulated, they take as long as
+ * they happen to. Then nothing is timed. */
+bool od_timing_is_void(const od_evidence *ev);
+
 /* Seconds of a clock that only moves forward. */
 double od_seconds(void);
 

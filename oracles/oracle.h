@@ -30,9 +30,9 @@ typedef struct od_oracle {
 } od_oracle;
 
 extern const od_oracle od_oracle_engine, od_oracle_accuracy, od_oracle_finite, od_oracle_determinism, od_oracle_memory,
-    od_oracle_speed, od_oracle_vacuity;
+    od_oracle_speed, od_oracle_vacuity, od_oracle_captures;
 
-enum { OD_ORACLES = 7 };
+enum { OD_ORACLES = 8 };
 
 /* Oracle i, i < OD_ORACLES; the first is `engine`, which no mask can leave out. */
 const od_oracle *od_oracle_at(unsigned i);

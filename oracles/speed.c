@@ -16,6 +16,10 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         od_rule(out, OD_SKIPPED, "the case asks for the plain path itself");
         return;
     }
+    if (od_timing_is_void(ev)) {
+        od_rule(out, OD_SKIPPED, "fused kernels on an emulated device: how long they take there says nothing");
+        return;
+    }
     size_t n = ev->n_pair;
     if (n == 0) {
         od_rule(out, OD_INCONCLUSIVE, "nothing was timed");

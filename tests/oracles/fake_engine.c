@@ -74,7 +74,8 @@ static enum od_status create(fake_knobs *k, od_engine **out, const od_model *mod
                                .device_live = HONEST_DEVICE,
                                .device_peak = (size_t)(factor * HONEST_DEVICE),
                                .math_mode = "float32",
-                               .device = "fake"};
+                               .device = "fake",
+                               .emulated = k->emulated};
     *out = engine;
     return OD_OK;
 }
@@ -159,6 +160,8 @@ static enum od_status answer(od_session *s, size_t steps, od_error *e) {
     s->answered = true;
     engine->stats.launches += 10;
     if (engine->options.graph && !k->no_replay) engine->stats.replays++;
+    if (engine->options.graph && s->call == 1 && (k->captures_anew || engine->stats.captures == 0))
+        engine->stats.captures++;
     engine->stats.fallbacks += k->fallbacks;
     engine->stats.replaced += k->replaced;
     return OD_OK;

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 static Suite *(*const suites[])(void) = {
-    suite_compare, suite_tolerance, suite_player, suite_oracles, suite_rulings, suite_judge, suite_report, suite_golden,
+    suite_compare, suite_tolerance, suite_player, suite_oracles, suite_rulings,
+    suite_modes,   suite_judge,     suite_report, suite_golden,
 };
 
 int main(void) {

@@ -9,6 +9,7 @@ Suite *suite_tolerance(void);
 Suite *suite_player(void);
 Suite *suite_oracles(void);
 Suite *suite_rulings(void);
+Suite *suite_modes(void);
 Suite *suite_judge(void);
 Suite *suite_report(void);
 Suite *suite_golden(void);
