@@ -68,6 +68,7 @@ static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t
                     .layer_stride = s->rows * s->patch_limit * c->d_model,
                     .step_stride = (uint32_t)s->step_limit,
                     .patch_stride = (uint32_t)s->patch_limit,
+                    .key_stride = (uint32_t)s->key_patch,
                     .first_step = (uint32_t)first,
                     .new_step = (uint32_t)(end - new_count),
                     .prefix = (uint32_t)s->prefix,

@@ -87,6 +87,7 @@ static enum od_status session_open(od_session **out, od_engine *en, size_t batch
     if (!s) return OD_NO_MEMORY;
     *s = (od_session){.engine = en, .batch = batch, .variates = variates, .rows = rows, .patch_limit = limit / patch};
     s->step_limit = s->patch_limit * patch;
+    s->key_patch = en->options.cache == OD_CACHE_DYNAMIC && !en->recomputes ? 0 : s->patch_limit;
     s->next = en->sessions;
     s->link = &en->sessions;
     if (s->next) s->next->link = &s->next;

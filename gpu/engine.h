@@ -64,6 +64,7 @@ struct od_session {
     od_session *next, **link;
     size_t batch, variates, rows;
     size_t step_limit, patch_limit;
+    size_t key_patch; /* patches that the KV cache has room for: patch_limit, or as far as a dynamic one has grown */
     void *kept[OD_KEPT_COUNT];
 
     size_t n_step;      /* padded steps so far; 0 before prefill */

@@ -173,11 +173,9 @@ static void mlp(work *w, size_t layer) {
 }
 
 static void keep(work *w, size_t layer) {
-    const od_keep_args args = {.call = w->en->call,
-                               .x = scratch(w, OD_SCRATCH_X),
-                               .layer = (uint32_t)layer,
-                               .count = w->tokens * w->c->d_model};
-    LAUNCH(w, keep, cover(args.count), args);
+    const od_keep_args args = {
+        .call = w->en->call, .x = OD_SCRATCH_X, .layer = (uint32_t)layer, .width = (uint32_t)w->c->d_model};
+    LAUNCH(w, keep, cover(w->tokens * w->c->d_model), args);
 }
 
 /* The heads do not depend on each other: they run side by side on as many streams as there are. */

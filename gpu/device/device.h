@@ -28,9 +28,16 @@ typedef struct od_graph od_graph;
 typedef struct od_device_stats {
     size_t live, peak;     /* bytes asked for, without guard bands */
     uint64_t launches;     /* kernels and products, also as nodes of a replay */
-    const char *math_mode; /* of products, as the library reports it */
+    const char *math_mode; /* of products: as the library reports it, or our own product's method */
     const char *name;      /* of the device */
 } od_device_stats;
+
+/* One buffer of several that are allocated together. */
+typedef struct od_slice {
+    void **out;
+    size_t bytes;
+    const char *what;
+} od_slice;
 
 typedef struct od_device_ops {
     const char *name;
@@ -42,6 +49,9 @@ typedef struct od_device_ops {
 
     /* bytes of poisoned memory between guard bands; aligned to 256. OD_NO_MEMORY says how much was asked and free. */
     enum od_status (*alloc)(od_device *dev, void **out, size_t bytes, const char *what, od_error *e);
+    /* n buffers in one piece of memory (an arena), each as alloc makes it, with guard bands of its own; all or none.
+     * Each is freed by itself, the piece goes with its last. */
+    enum od_status (*alloc_many)(od_device *dev, const od_slice *slices, size_t n, od_error *e);
     /* Frees, and checks the guard bands: OD_DEVICE_FAULT names the buffer that was overrun (it is freed all the same).
      */
     enum od_status (*free)(od_device *dev, void *buffer, od_error *e);
@@ -55,6 +65,10 @@ typedef struct od_device_ops {
     /* y[m,n] = x[m,k] · w[n,k]ᵀ, float32, row-major, no aliasing. */
     enum od_status (*gemm)(od_device *dev, unsigned stream, float *y, const float *x, const float *w, size_t m,
                            size_t n, size_t k, od_error *e);
+    /* od_product_args (kernels.h) without a norm, on stream 0, for at most max_rows rows: how many there are and where
+     * x and y lie is read from the call block when the product runs. Float32 to the contract; rows do not depend on
+     * each other. On CUDA three TF32 products on tensor cores, on the twin the loop of gemm. */
+    enum od_status (*product)(od_device *dev, const od_product_args *args, size_t max_rows, od_error *e);
     /* Work given to `waiter` from now on waits for all work given to `on` until now. */
     enum od_status (*fork)(od_device *dev, unsigned waiter, unsigned on, od_error *e);
 

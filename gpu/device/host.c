@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "faults/fault.h"
+#include "gpu/device/buffer.h"
 #include "gpu/device/device.h"
 #include "gpu/device/host_gemm.h"
 #include "gpu/device/host_graph.h"
+#include "gpu/device/host_product.h"
 #include "gpu/device/host_run.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -27,15 +29,8 @@
 #define BAND_OPEN(p, n)  ((void)0)
 #endif
 
-typedef struct buffer {
-    struct buffer *next, **link;
-    size_t bytes;
-    char what[48];
-    char *raw; /* guard, bytes, guard */
-} buffer;
-
 struct od_device {
-    buffer *buffers;
+    od_buffers buffers;
     od_heap *heap;
     od_device_stats stats;
     uint64_t order;
@@ -51,7 +46,7 @@ static enum od_status probe(od_error *e) {
 static enum od_status device_open(od_device **out, const od_options *options, od_heap *heap, od_error *e) {
     od_device *dev = od_heap_alloc(heap, 1, sizeof *dev, "twin device", e);
     if (!dev) return OD_NO_MEMORY;
-    dev->heap = heap;
+    dev->heap = dev->buffers.heap = heap;
     dev->order = options->order;
     dev->stats.math_mode = "float32";
     dev->stats.name = "twin (kernels on the CPU)";
@@ -61,64 +56,56 @@ static enum od_status device_open(od_device **out, const od_options *options, od
 
 static void device_close(od_device *dev) {
     if (!dev) return;
-    assert(!dev->buffers);
+    assert(!dev->buffers.first);
     od_heap_free(dev->heap, dev);
 }
 
-static int band_is_whole(const char *band) {
-    BAND_OPEN(band, OD_GUARD);
-    int whole = 1;
-    for (size_t i = 0; i < OD_GUARD; i++) whole &= (unsigned char)band[i] == OD_GUARD_BYTE;
-    BAND_CLOSE(band, OD_GUARD);
-    return whole;
+static enum od_status check_bands(const od_buffer *b, od_error *e) {
+    unsigned char bands[2 * OD_GUARD];
+    const char *end = b->raw + OD_GUARD + b->bytes;
+    BAND_OPEN(b->raw, OD_GUARD);
+    BAND_OPEN(end, OD_GUARD);
+    memcpy(bands, b->raw, OD_GUARD);
+    memcpy(bands + OD_GUARD, end, OD_GUARD);
+    BAND_CLOSE(b->raw, OD_GUARD);
+    BAND_CLOSE(end, OD_GUARD);
+    return od_buffer_check(b, bands, "twin", e);
 }
 
-static enum od_status check_bands(const buffer *b, od_error *e) {
-    if (!band_is_whole(b->raw)) return od_fail(e, OD_DEVICE_FAULT, "twin: something wrote before buffer %s", b->what);
-    if (!band_is_whole(b->raw + OD_GUARD + b->bytes))
-        return od_fail(e, OD_DEVICE_FAULT, "twin: something wrote past the end of buffer %s (%zu bytes)", b->what,
-                       b->bytes);
+static enum od_status take_memory(char **out, size_t bytes, const char *what, const od_buffers *list, od_error *e) {
+    *out = aligned_alloc(OD_GUARD, bytes);
+    return *out ? OD_OK
+                : od_fail(e, OD_NO_MEMORY, "twin: %s: cannot allocate %zu bytes (%zu live)", what, bytes, list->live);
+}
+
+static enum od_status device_alloc_many(od_device *dev, const od_slice *slices, size_t n, od_error *e) {
+    char *raw = NULL;
+    size_t bytes = 0;
+    enum od_status status = od_buffers_add(&dev->buffers, slices, n, take_memory, &raw, &bytes, e);
+    if (status) return status;
+    memset(raw, OD_GUARD_BYTE, bytes);
+    od_buffer *b = dev->buffers.first;
+    for (size_t i = 0; i < n; i++, b = b->next) {
+        memset(b->raw + OD_GUARD, OD_POISON_BYTE, b->bytes);
+        BAND_CLOSE(b->raw, OD_GUARD);
+        BAND_CLOSE(b->raw + OD_GUARD + b->bytes, OD_GUARD);
+    }
     return OD_OK;
 }
 
 static enum od_status device_alloc(od_device *dev, void **out, size_t bytes, const char *what, od_error *e) {
-    size_t whole = 0;
-    buffer *b = od_heap_alloc(dev->heap, 1, sizeof *b, what, e);
-    if (!b) return OD_NO_MEMORY;
-    if (od_size_add(&whole, bytes, 3 * OD_GUARD)) b->raw = aligned_alloc(OD_GUARD, whole / OD_GUARD * OD_GUARD);
-    if (!b->raw) {
-        od_heap_free(dev->heap, b);
-        return od_fail(e, OD_NO_MEMORY, "twin: %s: cannot allocate %zu bytes (%zu live)", what, bytes, dev->stats.live);
-    }
-    snprintf(b->what, sizeof b->what, "%s", what);
-    b->bytes = bytes;
-    memset(b->raw, OD_GUARD_BYTE, OD_GUARD);
-    memset(b->raw + OD_GUARD, OD_POISON_BYTE, bytes);
-    memset(b->raw + OD_GUARD + bytes, OD_GUARD_BYTE, OD_GUARD);
-    BAND_CLOSE(b->raw, OD_GUARD);
-    BAND_CLOSE(b->raw + OD_GUARD + bytes, OD_GUARD);
-    b->next = dev->buffers;
-    b->link = &dev->buffers;
-    if (b->next) b->next->link = &b->next;
-    dev->buffers = b;
-    dev->stats.live += bytes;
-    if (dev->stats.live > dev->stats.peak) dev->stats.peak = dev->stats.live;
-    *out = b->raw + OD_GUARD;
-    return OD_OK;
+    const od_slice slice = {out, bytes, what};
+    return device_alloc_many(dev, &slice, 1, e);
 }
 
 static enum od_status device_free(od_device *dev, void *data, od_error *e) {
     if (!data) return OD_OK;
-    buffer *b = dev->buffers;
-    while (b && b->raw + OD_GUARD != (char *)data) b = b->next;
-    assert(b);
+    od_buffer *b = od_buffers_find(&dev->buffers, data);
     enum od_status status = check_bands(b, e);
-    BAND_OPEN(b->raw, b->bytes + 2 * OD_GUARD);
-    *b->link = b->next;
-    if (b->next) b->next->link = b->link;
-    dev->stats.live -= b->bytes;
-    free(b->raw);
-    od_heap_free(dev->heap, b);
+    /* The piece may live on with its other buffers: this one's bytes stay closed until it goes. */
+    BAND_CLOSE(b->raw + OD_GUARD, b->bytes);
+    char *raw = od_buffers_remove(&dev->buffers, b);
+    free(raw);
     return status;
 }
 
@@ -143,9 +130,13 @@ static enum od_status fill(od_device *dev, void *to, int byte, size_t bytes, od_
 /* Each launch draws its own order from the seed and its number, so that a rerun of the same work meets another. */
 static void run_node(od_device *dev, const od_node *node) {
     const uint64_t n = ++dev->stats.launches;
-    if (node->is_product) {
-        const od_product *p = &node->as.product;
-        od_host_gemm(p->y, p->x, p->w, p->m, p->n, p->k);
+    if (node->kind == OD_NODE_GEMM) {
+        const od_gemm *g = &node->as.gemm;
+        od_host_gemm(g->y, g->x, g->w, g->m, g->n, g->k);
+        return;
+    }
+    if (node->kind == OD_NODE_PRODUCT) {
+        od_host_product(&node->as.product);
         return;
     }
     uint64_t mixed = (dev->order ^ n) * 0x9e3779b97f4a7c15u;
@@ -178,9 +169,14 @@ static enum od_status launch(od_device *dev, unsigned stream, enum od_kernel ker
 
 static enum od_status gemm(od_device *dev, unsigned stream, float *y, const float *x, const float *w, size_t m,
                            size_t n, size_t k, od_error *e) {
-    od_node node = {.is_product = true, .args_size = sizeof(od_product)};
-    node.as.product = (od_product){.y = y, .x = x, .w = w, .m = m, .n = n, .k = k};
+    od_node node = {.kind = OD_NODE_GEMM, .args_size = sizeof(od_gemm)};
+    node.as.gemm = (od_gemm){.y = y, .x = x, .w = w, .m = m, .n = n, .k = k};
     return submit(dev, stream, &node, e);
+}
+
+static enum od_status product(od_device *dev, const od_product_args *args, size_t max_rows, od_error *e) {
+    od_node node = {.kind = OD_NODE_PRODUCT, .args_size = sizeof *args, .as.product = *args};
+    return submit(dev, 0, &node, e);
 }
 
 static enum od_status fork_stream(od_device *dev, unsigned waiter, unsigned on, od_error *e) {
@@ -221,7 +217,7 @@ static void graph_free(od_device *dev, od_graph *graph) {
 
 static enum od_status sync_all(od_device *dev, od_error *e) {
     if (dev->broken.status != OD_OK) return od_fail(e, dev->broken.status, "%s", dev->broken.text);
-    for (const buffer *b = dev->buffers; b; b = b->next) {
+    for (const od_buffer *b = dev->buffers.first; b; b = b->next) {
         enum od_status status = check_bands(b, e);
         if (status) return status;
     }
@@ -230,6 +226,8 @@ static enum od_status sync_all(od_device *dev, od_error *e) {
 
 static void stats(od_device *dev, od_device_stats *out) {
     *out = dev->stats;
+    out->live = dev->buffers.live;
+    out->peak = dev->buffers.peak;
 }
 
 const od_device_ops *od_device_host(void) {
@@ -239,12 +237,14 @@ const od_device_ops *od_device_host(void) {
                                       .open = device_open,
                                       .close = device_close,
                                       .alloc = device_alloc,
+                                      .alloc_many = device_alloc_many,
                                       .free = device_free,
                                       .upload = upload,
                                       .download = download,
                                       .fill = fill,
                                       .launch = launch,
                                       .gemm = gemm,
+                                      .product = product,
                                       .fork = fork_stream,
                                       .capture_begin = capture_begin,
                                       .capture_end = capture_end,

@@ -14,7 +14,7 @@ typedef struct entry {
     od_grid grid;
     stream_clock waits;
     uint32_t args_at;
-    uint8_t args_size, kernel, stream, is_product;
+    uint8_t args_size, kernel, stream, kind;
 } entry;
 
 struct od_graph {
@@ -71,7 +71,7 @@ enum od_status od_host_graph_add(od_graph *g, unsigned stream, const od_node *no
                                .args_size = (uint8_t)node->args_size,
                                .kernel = (uint8_t)node->kernel,
                                .stream = (uint8_t)stream,
-                               .is_product = node->is_product};
+                               .kind = (uint8_t)node->kind};
     memcpy(g->args + g->args_size, node->as.args, node->args_size);
     g->args_size += node->args_size;
     g->streams[stream].last[stream] = (uint32_t)++g->n;
@@ -142,7 +142,7 @@ size_t od_host_graph_size(const od_graph *g) {
 
 void od_host_graph_node(od_node *out, const od_graph *g, size_t i) {
     const entry *n = &g->entries[g->order[i]];
-    out->is_product = n->is_product;
+    out->kind = (enum od_node_kind)n->kind;
     out->kernel = (enum od_kernel)n->kernel;
     out->grid = n->grid;
     out->args_size = n->args_size;

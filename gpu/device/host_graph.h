@@ -6,19 +6,22 @@
 
 enum { OD_NODE_ARGS = 192 };
 
-typedef struct od_product {
+enum od_node_kind { OD_NODE_KERNEL, OD_NODE_GEMM, OD_NODE_PRODUCT };
+
+typedef struct od_gemm {
     float *y;
     const float *x, *w;
     size_t m, n, k;
-} od_product;
+} od_gemm;
 
 typedef struct od_node {
-    bool is_product;
+    enum od_node_kind kind;
     enum od_kernel kernel;
     od_grid grid;
     size_t args_size; /* bytes of `as` in use */
     union {
-        od_product product;
+        od_gemm gemm;
+        od_product_args product;
         uint64_t align;
         unsigned char args[OD_NODE_ARGS];
     } as;

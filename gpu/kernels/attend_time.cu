@@ -19,7 +19,7 @@ OD_KERNEL(attend_time, struct od_attend_args) {
     const od_call *c = a.call;
     const uint64_t row = b.x / a.n_patch;
     const uint32_t i = b.x % a.n_patch, h = b.y;
-    const uint64_t place = a.layer * c->layer_stride + (row * a.n_head + h) * c->patch_stride * a.d_head;
+    const uint64_t place = a.layer * c->layer_stride + (row * a.n_head + h) * c->key_stride * a.d_head;
     uint32_t n_key = c->position + i + 1;
     if (OD_KERNEL_FAULT(b, CAUSAL) && i + 1 < a.n_patch) n_key++;
     const TimeKeys keys = {c->key + place, c->cached + place, a.d_head};

@@ -2,8 +2,10 @@
 #include "gpu/kernels/kernel.cuh"
 
 OD_KERNEL(keep, struct od_keep_args) {
+    const uint64_t count = (uint64_t)a.call->n_token * a.width;
+    const float *x = static_cast<const float *>(a.call->scratch[a.x]);
     OD_PHASE(t, b) {
         const uint64_t i = OD_INDEX(t, b);
-        if (i < a.count) a.call->hidden[a.layer * a.count + i] = a.x[i];
+        if (i < count) a.call->hidden[a.layer * count + i] = x[i];
     }
 }

@@ -15,7 +15,7 @@
     X(ingest)                                                                                                          \
     X(scaler)                                                                                                          \
     X(patchify)                                                                                                        \
-    X(add_bias) X(rmsnorm) X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep)
+    X(add_bias) X(rmsnorm) X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow)
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,
@@ -73,12 +73,13 @@ typedef struct od_call {
     int32_t *id;            /* [R, patch_stride] group of each patch */
     float *loc, *scale;     /* [R, step_stride] the scaler's, rounded */
     od_scaler_state *state; /* [R] */
-    float *key, *cached;    /* [layer, R, H, patch_stride, d] rotated keys; values */
+    float *key, *cached;    /* [layer, R, H, key_stride, d] rotated keys; values */
     float *mean;            /* [R, P] data-space mean of the next patch */
     float *out_df, *out_loc, *out_scale, *out_probs; /* [N, P, K] */
     float *hidden;                                   /* [L, N, D], or NULL */
     uint64_t layer_stride; /* floats from one time-wise layer's keys to the next; 0: one layer's place for all */
     uint32_t step_stride, patch_stride;
+    uint32_t key_stride; /* of key and cached: patches that the KV cache has room for */
     /* the call */
     uint32_t
         first_step;    /* of the call's patches, in steps; 0: the scaler starts anew, else it goes on from its state */
@@ -197,13 +198,20 @@ typedef struct od_mean_args {
     uint32_t rows, n_patch, patch, n_component, mixture;
 } od_mean_args;
 
-/* Keeps x[N, D] as hidden state of a layer. Grid covers count. */
+/* Keeps the scratch slot x [N, D] as hidden state of a layer. Grid covers at least N·D. */
 typedef struct od_keep_args {
     const od_call *call;
-    const float *x;
-    uint32_t layer;
-    uint64_t count;
+    uint32_t x; /* enum od_scratch */
+    uint32_t layer, width;
 } od_keep_args;
+
+/* Moves a KV cache that has become too small into a larger one: of each of `places` (layer, row, head) the first `used`
+ * patches, from rows of from_stride patches to rows of to_stride. A block a place. */
+typedef struct od_grow_args {
+    float *to_key, *to_value;
+    const float *from_key, *from_value;
+    uint32_t from_stride, to_stride, used, d_head;
+} od_grow_args;
 
 /* The fused kernels (options.fused). Their grids are as large as the bucket of shapes that a graph was captured for,
  * and they read the call's own sizes and the scratch's addresses from od_call: a block beyond n_row or n_token returns.

@@ -36,7 +36,7 @@ OD_KERNEL(qkv, struct od_qkv_args) {
             const uint64_t here = ((row * a.n_head + h) * a.n_patch + i) * a.d_head + j;
             if (a.cosine) {
                 const uint64_t kept =
-                    a.layer * c->layer_stride + ((row * a.n_head + h) * c->patch_stride + slot) * a.d_head + j;
+                    a.layer * c->layer_stride + ((row * a.n_head + h) * c->key_stride + slot) * a.d_head + j;
                 a.q[here] = rotated(a, qkv, 0, j, h, position, offset);
                 c->key[kept] = rotated(a, qkv, 1, j, h, position, -offset);
                 c->cached[kept] = feature(a, qkv, 2, j, h);

@@ -47,6 +47,7 @@ static void attend_time(float *out, int order, uint32_t n_patch, uint32_t positi
                           .cached = PUT(value),
                           .layer_stride = ROWS * HEADS * ROOM * D,
                           .patch_stride = ROOM,
+                          .key_stride = ROOM,
                           .position = position};
     const od_attend_args args = {.call = test_kernel_put(&call, sizeof call),
                                  .out = test_kernel_put(NULL, n * 4),
@@ -184,6 +185,7 @@ static void split_qkv(split *out, int order, size_t threads, bool space, uint32_
                           .cached = space ? NULL : test_kernel_put(NULL, sizeof out->v),
                           .layer_stride = ROWS * SLOTS * WIDTH,
                           .patch_stride = SLOTS,
+                          .key_stride = SLOTS,
                           .position = position,
                           .center = center};
     const od_qkv_args args = {.call = test_kernel_put(&call, sizeof call),

@@ -350,8 +350,9 @@ START_TEST(hidden_states_go_to_their_layer) {
     const size_t n = size_of(_i);
     float x[MOST], kept[3 * MOST];
     for (size_t i = 0; i < n; i++) x[i] = (float)i;
-    const od_call call = {.hidden = test_kernel_put(NULL, 3 * n * 4)};
-    const od_keep_args args = {test_kernel_put(&call, sizeof call), PUT(x), 1, n};
+    od_call call = {.hidden = test_kernel_put(NULL, 3 * n * 4), .n_token = (uint32_t)n};
+    call.scratch[OD_SCRATCH_X] = PUT(x);
+    const od_keep_args args = {test_kernel_put(&call, sizeof call), OD_SCRATCH_X, 1, 1};
     RUN(order_of(_i), keep, test_cover(n, THREADS), args);
     test_kernel_get(kept, call.hidden, 3 * n * 4);
     for (size_t i = 0; i < 3 * n; i++)
@@ -359,6 +360,39 @@ START_TEST(hidden_states_go_to_their_layer) {
             ck_assert_float_eq(kept[i], (float)(i - n));
         else
             ck_assert(isnan(kept[i]));
+}
+END_TEST
+
+/* Each place's used patches move, what lies behind them stays as it was. */
+START_TEST(a_cache_grows) {
+    enum { PLACES = 3, FROM = 2, TO = 5, D = 3 };
+    float key[PLACES * FROM * D], value[PLACES * FROM * D], out[2][PLACES * TO * D];
+    for (int i = 0; i < PLACES * FROM * D; i++) {
+        key[i] = (float)i;
+        value[i] = (float)-i;
+    }
+    for (uint32_t used = 1; used <= FROM; used++) {
+        const od_grow_args args = {.to_key = test_kernel_put(NULL, sizeof out[0]),
+                                   .to_value = test_kernel_put(NULL, sizeof out[1]),
+                                   .from_key = PUT(key),
+                                   .from_value = PUT(value),
+                                   .from_stride = FROM,
+                                   .to_stride = TO,
+                                   .used = used,
+                                   .d_head = D};
+        RUN(order_of(_i), grow, ((od_grid){PLACES, 1, THREADS, 0}), args);
+        test_kernel_get(out[0], args.to_key, sizeof out[0]);
+        test_kernel_get(out[1], args.to_value, sizeof out[1]);
+        for (uint32_t i = 0; i < PLACES * TO * D; i++) {
+            const uint32_t place = i / (TO * D), at = i % (TO * D);
+            if (at < used * D) {
+                ck_assert_float_eq(out[0][i], key[place * FROM * D + at]);
+                ck_assert_float_eq(out[1][i], value[place * FROM * D + at]);
+            } else {
+                ck_assert(isnan(out[0][i]) && isnan(out[1][i]));
+            }
+        }
+    }
 }
 END_TEST
 
@@ -379,6 +413,7 @@ Suite *suite_kernels(void) {
     tcase_add_loop_test(tc, the_mean_is_of_the_last_patch_in_data_space, 0, RUNS);
     tcase_add_loop_test(tc, what_is_no_forecast_becomes_0_and_is_counted, 0, TEST_ORDERS);
     tcase_add_loop_test(tc, hidden_states_go_to_their_layer, 0, RUNS);
+    tcase_add_loop_test(tc, a_cache_grows, 0, RUNS);
     suite_add_tcase(suite, tc);
     return suite;
 }
