@@ -1,16 +1,5 @@
 /* The distribution's parameters from the heads' products (model.md, 7): one thread a position, components in order. */
-#include "gpu/kernels/kernel.cuh"
-
-/* torch's softplus: linear beyond 20. */
-OD_DEVICE float softplus(float x) {
-    return x > 20.0f ? x : log1pf(expf(x));
-}
-
-/* max(softplus(x), eps) that lets NaN through. */
-OD_DEVICE float positive(float x) {
-    const float y = softplus(x);
-    return y < FLT_EPSILON ? FLT_EPSILON : y;
-}
+#include "gpu/kernels/head.cuh"
 
 OD_KERNEL(head, struct od_head_args) {
     const od_call *c = a.call;
@@ -20,9 +9,9 @@ OD_KERNEL(head, struct od_head_args) {
             const uint32_t n = a.n_component;
             const uint64_t first = at * n;
             for (uint32_t k = 0; k < n; k++) {
-                c->out_df[first + k] = 2.0f + positive(a.df[first + k] + a.df_bias[k]);
+                c->out_df[first + k] = 2.0f + od_positive(a.df[first + k] + a.df_bias[k]);
                 c->out_loc[first + k] = a.loc[first + k] + a.loc_bias[k];
-                c->out_scale[first + k] = positive(a.scale[first + k] + a.scale_bias[k]);
+                c->out_scale[first + k] = od_positive(a.scale[first + k] + a.scale_bias[k]);
             }
             if (a.mix) {
                 float top = -INFINITY, sum = 0;

@@ -1,5 +1,5 @@
 /* Data-space mean of the patch after the last one (model.md, 8). */
-#include "gpu/kernels/kernel.cuh"
+#include "gpu/kernels/head.cuh"
 
 OD_KERNEL(mean, struct od_mean_args) {
     const od_call *c = a.call;
@@ -10,15 +10,8 @@ OD_KERNEL(mean, struct od_mean_args) {
             const uint64_t step = (uint64_t)(a.n_patch - 1) * a.patch + p; /* within the call */
             const uint64_t first = (row * a.n_patch * a.patch + step) * a.n_component;
             const uint64_t at = row * c->step_stride + c->first_step + step;
-            float m = 0;
-            for (uint32_t k = 0; k < a.n_component; k++)
-                m += a.mixture ? c->out_probs[first + k] * c->out_loc[first + k] : c->out_loc[first + k];
-            m = c->loc[at] + c->scale[at] * m;
-            if (!(fabsf(m) < FLT_MAX / 2)) { /* the official is_extreme_value: >= */
-                m = 0;
-                od_count(a.replaced);
-            }
-            c->mean[i] = m;
+            const float *probs = a.mixture ? c->out_probs + first : nullptr;
+            c->mean[i] = od_data_mean(probs, c->out_loc + first, a.n_component, c->loc[at], c->scale[at], a.replaced);
         }
     }
 }
