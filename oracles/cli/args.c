@@ -6,6 +6,9 @@
 
 #include "oracles/cli/cli.h"
 
+/* bench's largest sizes; engines have their own limits as well. */
+enum { MAX_BATCH = 65536, MAX_DECODES = 4096, MAX_PAIRS = 100000 };
+
 static const struct argp_option common_options[] = {
     {"ref", OD_KEY_REF, "ENGINE", 0, "Reference engine (default ref)", 10},
     {"fast", OD_KEY_FAST, "ENGINE", 0, "Fast path (default gpu where a device is found, else twin)", 10},
@@ -94,6 +97,7 @@ static const char **text_slot(od_args *a, int key) {
     case OD_KEY_ENGINE: return &a->engine;
     case OD_KEY_CASE: return &a->case_path;
     case OD_KEY_XPOS: return &a->xpos;
+    case OD_KEY_PRESET: return &a->preset;
     default: return NULL;
     }
 }
@@ -105,6 +109,7 @@ static bool *flag_slot(od_args *a, int key) {
     case OD_KEY_ORACLES: return &a->list_oracles;
     case OD_KEY_ENGINES: return &a->list_engines;
     case OD_KEY_PRESETS: return &a->list_presets;
+    case OD_KEY_ONLY_FAST: return &a->only_fast;
     default: return NULL;
     }
 }
@@ -118,6 +123,12 @@ static bool numbers(parsing *p, int key, const char *arg, bool *ours) {
     case OD_KEY_INDEX: return a->has_index = number(&a->index, "index", arg, INT64_MAX, e);
     case OD_KEY_CASES: return a->has_cases = number(&a->cases, "cases", arg, INT64_MAX, e);
     case OD_KEY_CONTEXT: return a->has_context = number(&a->context, "context", arg, OD_CASE_MAX_STEPS, e);
+    case OD_KEY_BATCH: return number(&a->batch, "batch", arg, MAX_BATCH, e);
+    case OD_KEY_VARIATES: return number(&a->variates, "variates", arg, MAX_BATCH, e);
+    case OD_KEY_STEPS: return number(&a->steps, "steps", arg, MAX_DECODES, e);
+    case OD_KEY_ROLLOUT: return number(&a->rollout, "rollout", arg, OD_CASE_MAX_STEPS, e);
+    case OD_KEY_PAIRS: return number(&a->pairs, "pairs", arg, MAX_PAIRS, e);
+    case OD_KEY_REF_SET: return append(a->ref_set, &a->n_ref_set, OD_ARGS_LIST, "ref-set", arg, e);
     case OD_KEY_SECONDS: return a->has_seconds = positive(&a->seconds, "seconds", arg, 1e7, e);
     case OD_KEY_RELATIVE: return positive(&a->relative, "relative", arg, 1, e);
     case OD_KEY_SET: return append(a->set, &a->n_set, OD_ARGS_LIST, "set", arg, e);
@@ -169,7 +180,14 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 enum od_status od_args_parse(od_args *args, const od_command *command, int argc, char **argv, bool *helped,
                              od_error *e) {
-    *args = (od_args){.program = argv[0], .argv = argv, .argc = argc, .relative = -1};
+    *args = (od_args){.program = argv[0],
+                      .argv = argv,
+                      .argc = argc,
+                      .relative = -1,
+                      .batch = 1,
+                      .variates = 1,
+                      .steps = 8,
+                      .pairs = 30};
     struct argp common = {.options = common_options, .parser = parse};
     struct argp help = {.options = help_option, .parser = parse};
     struct argp_child children[] = {{&help, 0, NULL, 0}, {command->common ? &common : NULL, 0, NULL, 0}, {0}};

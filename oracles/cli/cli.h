@@ -30,7 +30,11 @@ typedef struct od_args {
     const char *engine, *case_path, *xpos; /* forward */
     uint64_t context;
     bool has_context;
-    double relative; /* compare; -1: the contract */
+    double relative;                            /* compare; -1: the contract */
+    const char *preset, *ref_set[OD_ARGS_LIST]; /* bench */
+    size_t n_ref_set;
+    uint64_t batch, variates, steps, rollout, pairs;
+    bool only_fast;
     bool list_oracles, list_engines, list_presets;
     const char **rest;
     size_t n_rest;
@@ -44,7 +48,7 @@ typedef struct od_command {
 } od_command;
 
 extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_cmd_show, od_cmd_forward, od_cmd_compare,
-    od_cmd_report, od_cmd_list;
+    od_cmd_report, od_cmd_list, od_cmd_bench;
 
 /* Keys of long options. */
 enum od_key {
@@ -73,6 +77,14 @@ enum od_key {
     OD_KEY_ORACLES,
     OD_KEY_ENGINES,
     OD_KEY_PRESETS,
+    OD_KEY_PRESET,
+    OD_KEY_REF_SET,
+    OD_KEY_ONLY_FAST,
+    OD_KEY_BATCH,
+    OD_KEY_VARIATES,
+    OD_KEY_STEPS,
+    OD_KEY_ROLLOUT,
+    OD_KEY_PAIRS,
     OD_KEY_HELP
 };
 

@@ -13,5 +13,6 @@ Suite *suite_modes(void);
 Suite *suite_judge(void);
 Suite *suite_report(void);
 Suite *suite_golden(void);
+Suite *suite_pairs(void);
 
 #endif
