@@ -34,6 +34,8 @@ int main(int argc, char **argv) {
     srunner_add_suite(runner, suite_scaler());
     srunner_add_suite(runner, suite_engine());
     srunner_add_suite(runner, suite_edges());
+    srunner_add_suite(runner, suite_invariance());
+    srunner_add_suite(runner, suite_requests());
     srunner_add_suite(runner, suite_vectors());
     if (on_gpu()) srunner_set_fork_status(runner, CK_NOFORK);
     srunner_run_all(runner, CK_NORMAL);

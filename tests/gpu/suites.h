@@ -13,6 +13,8 @@ Suite *suite_edges(void);
 Suite *suite_kernels(void);
 Suite *suite_attention(void);
 Suite *suite_scaler(void);
+Suite *suite_invariance(void);
+Suite *suite_requests(void);
 Suite *suite_vectors(void);
 
 /* The device and the engine under test: the twin, or with OD_TEST_ENGINE=gpu the real thing. */
