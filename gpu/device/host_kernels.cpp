@@ -6,6 +6,7 @@
 #include "gpu/kernels/add_bias.cu"
 #include "gpu/kernels/attend_space.cu"
 #include "gpu/kernels/attend_time.cu"
+#include "gpu/kernels/front.cu"
 #include "gpu/kernels/grow.cu"
 #include "gpu/kernels/head.cu"
 #include "gpu/kernels/ingest.cu"

@@ -15,7 +15,8 @@
     X(ingest)                                                                                                          \
     X(scaler)                                                                                                          \
     X(patchify)                                                                                                        \
-    X(add_bias) X(rmsnorm) X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow)
+    X(add_bias)                                                                                                        \
+    X(rmsnorm) X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow) X(front)
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,
@@ -240,5 +241,18 @@ typedef struct od_product_args {
     uint32_t outs, depth;
     uint32_t epilogue, rows; /* enum od_epilogue, enum od_rows */
 } od_product_args;
+
+/* A call's way in, blocks over rows: the new_count new steps, from the window in scratch or (own: new_count = patch)
+ * the session's mean, into the series, as the kernel ingest; the scaler from first_step to the end of the call's
+ * patches, as the kernel scaler, to the bit; scaled patches into the scratch slot PATCHES, as patchify. 1 <= prefix,
+ * and new_step is at least first_step. Grid: od_front_grid. */
+typedef struct od_front_args {
+    const od_call *call;
+    double minimum;                 /* minimum_scale */
+    double low_factor, high_factor; /* 10^-e, 10^e */
+    uint32_t patch;
+    int32_t kind; /* enum od_scaler */
+    int32_t stabilize;
+} od_front_args;
 
 #endif

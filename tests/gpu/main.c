@@ -32,6 +32,7 @@ int main(int argc, char **argv) {
     srunner_add_suite(runner, suite_kernels());
     srunner_add_suite(runner, suite_attention());
     srunner_add_suite(runner, suite_scaler());
+    srunner_add_suite(runner, suite_front());
     srunner_add_suite(runner, suite_engine());
     srunner_add_suite(runner, suite_edges());
     srunner_add_suite(runner, suite_invariance());

@@ -13,6 +13,7 @@ Suite *suite_edges(void);
 Suite *suite_kernels(void);
 Suite *suite_attention(void);
 Suite *suite_scaler(void);
+Suite *suite_front(void);
 Suite *suite_invariance(void);
 Suite *suite_requests(void);
 Suite *suite_vectors(void);

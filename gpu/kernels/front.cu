@@ -1,0 +1,313 @@
+/* What comes before the transformer, a block a row: new steps into the session's series, the scaler over them, scaled
+ * patches. The sums run in time order, a thread each, and are all that is serial; loads, divisions and roots are
+ * everyone's.
+ *
+ * Steps pass in tiles through five stages, one tile behind the other, a stage a phase: load, sum, step, m2, emit. So
+ * the sums of one tile run while the squares of the tile two ahead of it do. */
+#include "gpu/fused_grid.h"
+#include "gpu/kernels/scaler.cuh"
+
+enum { FRONT_STAGES = 5 };
+
+/* Sizes and addresses of a row. */
+struct front_row {
+    float *value;
+    uint8_t *mask;
+    const float *new_value;
+    const uint8_t *new_mask; /* NULL: all 1 */
+    float *loc, *scale;
+    float *patches; /* from step first on */
+    uint32_t first, end, new_step;
+    uint32_t summed; /* first … are summed, to here */
+    uint32_t prefix; /* 0: no global statistics are wanted */
+    uint32_t tile, patch;
+};
+
+/* Shared memory: a place for each of the tiles under way. */
+struct front_tiles {
+    float *x;
+    uint8_t *w;
+    double *sum;                   /* w·x, then Σwx */
+    uint32_t *real;                /* Σw since first: whole numbers, so float64 has the same */
+    double *mean, *m2;             /* m2: what each step adds, then the sum */
+    od_scaler_state *start, *last; /* before first, and at the end */
+    double *whole;                 /* Σwx, Σw of the prefix */
+};
+
+/* Threads that sum, one a warp where there are several, and those that do the rest. */
+struct front_team {
+    unsigned apart, first, count;
+};
+
+OD_DEVICE front_team front_team_of(const od_block &b) {
+    front_team team;
+    const bool many = b.threads > 96;
+    team.apart = many ? 32 : 1;
+    team.first = many ? 96 : 0;
+    team.count = b.threads - team.first;
+    return team;
+}
+
+OD_DEVICE double front_add(double a, double b) {
+    return od_add64(a, b);
+}
+OD_DEVICE uint32_t front_add(uint32_t a, uint32_t b) {
+    return a + b;
+}
+
+/* sum[i] = start + x[0] + … + x[i]. They may be the same: loads run a batch ahead of the chain of additions, so that it
+ * need not wait for them. */
+template <typename Sum, typename X> OD_DEVICE void front_running(Sum *sum, const X *x, uint32_t n, Sum start) {
+    enum { BATCH = 8 };
+    Sum now[BATCH], next[BATCH];
+    uint32_t i = 0;
+    if (n >= BATCH)
+        for (int j = 0; j < BATCH; j++) next[j] = x[j];
+    for (; i + BATCH <= n; i += BATCH) {
+        const bool more = i + 2 * BATCH <= n;
+        for (int j = 0; j < BATCH; j++) {
+            now[j] = next[j];
+            if (more) next[j] = x[i + BATCH + j];
+        }
+        for (int j = 0; j < BATCH; j++) sum[i + j] = start = front_add(start, now[j]);
+    }
+    for (; i < n; i++) sum[i] = start = front_add(start, x[i]);
+}
+
+/* Step t, which goes into the series if it is new. */
+OD_DEVICE float front_take(const front_row &f, uint32_t t, uint8_t *w) {
+    if (t < f.new_step) {
+        *w = f.mask[t];
+        return f.value[t];
+    }
+    const uint32_t i = t - f.new_step;
+    const float x = f.new_value[i];
+    *w = f.new_mask ? f.new_mask[i] : 1;
+    f.value[t] = x;
+    f.mask[t] = *w;
+    return x;
+}
+
+OD_DEVICE uint32_t front_tile_size(const front_row &f, uint32_t tile) {
+    const uint32_t left = f.summed - f.first - tile * f.tile;
+    return left < f.tile ? left : f.tile;
+}
+
+OD_DEVICE front_tiles front_at(const front_tiles &s, const front_row &f, uint32_t tile) {
+    const uint32_t at = tile % FRONT_STAGES * f.tile;
+    front_tiles p = s;
+    p.x += at;
+    p.w += at;
+    p.sum += at;
+    p.real += at;
+    p.mean += at;
+    p.m2 += at;
+    return p;
+}
+
+OD_DEVICE void front_load(const front_row &f, const front_tiles &p, uint32_t tile, unsigned u, unsigned n_thread) {
+    for (uint32_t i = u; i < front_tile_size(f, tile); i += n_thread) {
+        p.x[i] = front_take(f, f.first + tile * f.tile + i, &p.w[i]);
+        p.sum[i] = od_mul64(p.w[i], p.x[i]);
+    }
+}
+
+/* Means, what each step adds to m2, and the sums of the prefix where it ends. `q`: the tile before. */
+OD_DEVICE void front_step(const front_row &f, const front_tiles &p, const front_tiles &q, uint32_t tile, unsigned u,
+                          unsigned n_thread) {
+    const double base = p.start->weight;
+    for (uint32_t i = u; i < front_tile_size(f, tile); i += n_thread) {
+        const double mean = od_scaler_mean(p.sum[i], od_add64(base, p.real[i]));
+        double before = p.start->mean;
+        if (i)
+            before = od_scaler_mean(p.sum[i - 1], od_add64(base, p.real[i - 1]));
+        else if (tile)
+            before = od_scaler_mean(q.sum[f.tile - 1], od_add64(base, q.real[f.tile - 1]));
+        p.mean[i] = mean;
+        p.m2[i] = od_scaler_increment(p.x[i], before, mean, p.w[i]);
+        if (f.first + tile * f.tile + i + 1 == f.prefix) {
+            p.whole[0] = p.sum[i];
+            p.whole[1] = p.real[i];
+        }
+    }
+}
+
+/* loc and scale of each step; where no clamp has to be waited for, also its place in a patch. */
+OD_DEVICE void front_emit(const od_front_args &a, const od_block &b, const front_row &f, const front_tiles &p,
+                          uint32_t tile, unsigned u, unsigned n_thread) {
+    for (uint32_t i = u; i < front_tile_size(f, tile); i += n_thread) {
+        const uint32_t of = a.kind == CAUSAL ? i : i - i % f.patch + f.patch - 1;
+        const uint32_t t = f.first + tile * f.tile + i;
+        double scale = od_scaler_causal(b, p.m2[of], od_add64(p.start->weight, p.real[of]), a.minimum);
+        if (!f.prefix) scale = od_scaler_clamp(scale, p.start->low, p.start->high);
+        const float loc = (float)p.mean[of];
+        f.loc[t] = loc;
+        f.scale[t] = (float)scale;
+        if (!f.prefix) f.patches[t - f.first] = (p.x[i] - loc) / (float)scale;
+    }
+}
+
+/* The state before the first step, and the ids of new patches. */
+OD_DEVICE void front_begin(const od_front_args &a, const front_tiles &s, uint64_t row, unsigned t, unsigned n_thread) {
+    const od_call *c = a.call;
+    int32_t *id = c->id + row * c->patch_stride + c->new_step / a.patch;
+    const uint32_t n = c->new_count / a.patch;
+    const int32_t *in = static_cast<const int32_t *>(c->scratch[OD_SCRATCH_IN_ID]) + row * n;
+    for (uint32_t i = t; i < n; i += n_thread) id[i] = c->own ? id[-1] : in[i];
+    if (t == 0) {
+        *s.start = c->state[row];
+        if (c->first_step == 0) od_scaler_reset(s.start);
+        *s.last = *s.start;
+        s.whole[0] = s.whole[1] = 0;
+    }
+}
+
+/* After the last tile has been summed. */
+OD_DEVICE void front_end(const front_row &f, const front_tiles &s, uint32_t n_tile) {
+    if (n_tile == 0) return;
+    const front_tiles p = front_at(s, f, n_tile - 1);
+    const uint32_t i = front_tile_size(f, n_tile - 1) - 1;
+    s.last->weight = od_add64(s.start->weight, p.real[i]);
+    s.last->sum = p.sum[i];
+    s.last->m2 = p.m2[i];
+    s.last->mean = p.mean[i];
+}
+
+/* Squares about the prefix's mean, in time order: one tile's are made while the last one's are added. */
+OD_DEVICE void front_squares(const od_front_args &a, od_block &b, const front_row &f, const front_tiles &s) {
+    const front_team team = front_team_of(b);
+    const uint32_t n_tile = (f.prefix + f.tile - 1) / f.tile;
+    for (uint32_t round = 0; round <= n_tile; round++) OD_PHASE(t, b) {
+            const double mean = od_scaler_mean(s.whole[0], s.whole[1]);
+            const uint32_t at = round * f.tile, n = f.prefix - at < f.tile ? f.prefix - at : f.tile;
+            if (round < n_tile && t >= team.first)
+                for (uint32_t i = t - team.first; i < n; i += team.count)
+                    s.sum[round % 2 * f.tile + i] = od_scaler_square(f.value[at + i], mean, f.mask[at + i]);
+            if (round > 0 && t == 0) {
+                double *square = s.sum + (round - 1) % 2 * f.tile;
+                const uint32_t left = f.prefix - (round - 1) * f.tile, last = left < f.tile ? left : f.tile;
+                const double before = round > 1 ? s.whole[2] : 0;
+                front_running(square, square, last, before);
+                s.whole[2] = square[last - 1];
+            }
+        }
+    OD_PHASE(t, b) {
+        if (t == 0) od_scaler_global(a, b, s.whole[0], s.whole[1], s.whole[2], s.last);
+    }
+}
+
+/* Scales that had to wait for the global one, and patches; StdMeanScaler's steps past the prefix are only taken here.
+ */
+OD_DEVICE void front_finish(const od_front_args &a, const front_row &f, const od_scaler_state &s, unsigned u,
+                            unsigned n_thread) {
+    enum { BATCH = 4 };
+    const bool one = a.kind == STD_MEAN;
+    for (uint32_t from = f.first + u; from < f.end; from += BATCH * n_thread) {
+        float x[BATCH] = {0}, loc[BATCH] = {0}, scale[BATCH] = {0};
+        for (uint32_t j = 0, t = from; j < BATCH; j++, t += n_thread) {
+            uint8_t w;
+            if (t >= f.end) continue;
+            x[j] = one && t >= f.summed ? front_take(f, t, &w) : f.value[t];
+            loc[j] = one ? (float)s.loc : f.loc[t];
+            scale[j] = one ? (float)s.scale : od_scaler_clamp(f.scale[t], (float)s.low, (float)s.high);
+        }
+        for (uint32_t j = 0, t = from; j < BATCH; j++, t += n_thread) {
+            if (t >= f.end) continue;
+            if (one) f.loc[t] = loc[j];
+            f.scale[t] = scale[j];
+            f.patches[t - f.first] = (x[j] - loc[j]) / scale[j];
+        }
+    }
+}
+
+OD_DEVICE front_row front_row_of(const od_front_args &a, const od_block &b, uint64_t row) {
+    const od_call *c = a.call;
+    const uint64_t at = row * c->step_stride, in = row * c->new_count;
+    const bool anew = c->first_step == 0;
+    front_row f;
+    f.value = c->value + at;
+    f.mask = c->mask + at;
+    f.new_value = c->own ? c->mean + row * a.patch : static_cast<const float *>(c->scratch[OD_SCRATCH_IN_VALUE]) + in;
+    f.new_mask = c->own ? nullptr : static_cast<const uint8_t *>(c->scratch[OD_SCRATCH_IN_MASK]) + in;
+    f.loc = c->loc + at;
+    f.scale = c->scale + at;
+    f.first = c->first_step;
+    f.end = f.first + c->n_patch * a.patch;
+    f.patches = static_cast<float *>(c->scratch[OD_SCRATCH_PATCHES]) + row * (f.end - f.first);
+    f.new_step = c->new_step;
+    f.prefix = anew && (a.kind == STD_MEAN || a.stabilize) ? c->prefix : 0;
+    f.summed = a.kind != STD_MEAN ? f.end : f.first + f.prefix;
+    f.tile = od_front_tile(a.patch, b.threads);
+    f.patch = a.patch;
+    return f;
+}
+
+/* The serial stages, a thread each. A tile's sums go on from those of the tile ahead, which is a stage further. */
+OD_DEVICE void front_sums(const front_row &f, const front_tiles &s, front_team team, uint32_t round, uint32_t n_tile,
+                          bool causal, unsigned t) {
+    const uint32_t last = f.tile - 1;
+    if (t == 0 && round >= 1 && round - 1 < n_tile) {
+        const front_tiles p = front_at(s, f, round - 1);
+        const double before = round > 1 ? front_at(s, f, round - 2).sum[last] : s.start->sum;
+        front_running(p.sum, p.sum, front_tile_size(f, round - 1), before);
+    }
+    if (t == team.apart && round >= 1 && round - 1 < n_tile) {
+        const front_tiles p = front_at(s, f, round - 1);
+        const uint32_t before = round > 1 ? front_at(s, f, round - 2).real[last] : 0;
+        front_running(p.real, p.w, front_tile_size(f, round - 1), before);
+    }
+    if (t == 2 * team.apart && causal && round >= 3 && round - 3 < n_tile) {
+        const front_tiles p = front_at(s, f, round - 3);
+        const double before = round > 3 ? front_at(s, f, round - 4).m2[last] : s.start->m2;
+        front_running(p.m2, p.m2, front_tile_size(f, round - 3), before);
+    }
+}
+
+/* The others. */
+OD_DEVICE void front_work(const od_front_args &a, const od_block &b, const front_row &f, const front_tiles &s,
+                          uint32_t round, uint32_t n_tile, unsigned t) {
+    const front_team team = front_team_of(b);
+    if (t < team.first) return;
+    const unsigned u = t - team.first;
+    if (round < n_tile) front_load(f, front_at(s, f, round), round, u, team.count);
+    if (round >= 2 && round - 2 < n_tile)
+        front_step(f, front_at(s, f, round - 2), front_at(s, f, round - 3), round - 2, u, team.count);
+    if (round >= 4 && a.kind != STD_MEAN) front_emit(a, b, f, front_at(s, f, round - 4), round - 4, u, team.count);
+}
+
+/* One row: rounds of the stages, then what had to wait for the whole prefix. */
+OD_DEVICE void front_run(const od_front_args &a, od_block &b, const front_tiles &s, uint64_t row) {
+    const front_row f = front_row_of(a, b, row);
+    const bool causal = a.kind != STD_MEAN;
+    const uint32_t n_tile = (f.summed - f.first + f.tile - 1) / f.tile;
+    const uint32_t rounds = n_tile + FRONT_STAGES - 1; /* tile k is in stage g in round k + g */
+    for (uint32_t round = 0; round < rounds; round++) OD_PHASE(t, b) {
+            if (round == 0) front_begin(a, s, row, t, b.threads);
+            front_sums(f, s, front_team_of(b), round, n_tile, causal, t);
+            front_work(a, b, f, s, round, n_tile, t);
+            if (round + 1 == rounds && causal && t == 0) {
+                front_end(f, s, n_tile);
+                if (!f.prefix) a.call->state[row] = *s.last;
+            }
+        }
+    if (f.prefix) front_squares(a, b, f, s);
+    if (!causal || f.prefix) OD_PHASE(t, b) {
+            front_finish(a, f, *s.last, t, b.threads);
+            if (t == 0) a.call->state[row] = *s.last;
+        }
+}
+
+OD_KERNEL(front, struct od_front_args) {
+    const uint32_t n = FRONT_STAGES * od_front_tile(a.patch, b.threads);
+    front_tiles s;
+    s.start = OD_SHARED(b, od_scaler_state, 1);
+    s.last = OD_SHARED(b, od_scaler_state, 1);
+    s.whole = OD_SHARED(b, double, 3);
+    s.sum = OD_SHARED(b, double, n);
+    s.mean = OD_SHARED(b, double, n);
+    s.m2 = OD_SHARED(b, double, n);
+    s.x = OD_SHARED(b, float, n);
+    s.real = OD_SHARED(b, uint32_t, n);
+    s.w = OD_SHARED(b, uint8_t, n);
+    for (uint64_t row = b.x; row < a.call->n_row; row += b.nx) front_run(a, b, s, row);
+}
