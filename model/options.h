@@ -22,15 +22,18 @@ typedef struct od_options {
     unsigned captures; /* most graphs that an engine may capture, 1 … 1024; beyond it falls back to plain launches */
     uint64_t order;    /* twin: seed of thread order and of replay order; 0 = forward */
     bool hidden;       /* outputs carry hidden states */
+    bool last_head; /* a prefill's outputs are those of its last patch alone, as a decode's: a forecast needs no more */
 } od_options;
 
-/* graph on, cache fixed, fused off, autotune off, tf32 off, threads 1, streams 2, captures 8, order 1, hidden off. */
+/* graph on, cache fixed, fused off, autotune off, tf32 off, threads 1, streams 2, captures 8, order 1, hidden and
+ * last_head off. */
 od_options od_options_default(void);
 
 /* The same case without what makes the fast path fast: graph, autotune and fused off. */
 od_options od_options_plain(const od_options *options);
 
-/* "graph=on", "cache=fixed", "threads=4". OD_BAD_INPUT lists the switches or the values. `hidden` is no switch. */
+/* "graph=on", "cache=fixed", "threads=4". OD_BAD_INPUT lists the switches or the values. `hidden` and `last_head` are
+ * no switches. */
 enum od_status od_options_set(od_options *options, const char *assignment, od_error *e);
 
 /* Name and value as text of switch i ("graph", "on"), for lists and canonical JSON; NULL past the end. */

@@ -72,6 +72,11 @@ typedef struct od_device_ops {
     /* Work given to `waiter` from now on waits for all work given to `on` until now. */
     enum od_status (*fork)(od_device *dev, unsigned waiter, unsigned on, od_error *e);
 
+    /* Between rehearse(true) and rehearse(false) launches and forks do nothing, and products are timed, each shape
+     * once, to choose how they run from now on (options.autotune); y of a fused product is overwritten, x and y must
+     * hold finite numbers. NULL: this device has nothing to choose. */
+    void (*rehearse)(od_device *dev, bool on);
+
     enum od_status (*capture_begin)(od_device *dev, od_error *e);
     /* Every other stream must have been joined into stream 0. */
     enum od_status (*capture_end)(od_device *dev, od_graph **out, od_error *e);
