@@ -108,9 +108,13 @@ static void arbitrate(od_evidence *ev) {
     const od_setup *setup = ev->setup;
     if (!row || !setup->arbiter || !(setup->always_arbiter || !od_within(row->share, od_bounds.arbiter_share))) return;
     play_reference(&ev->arbiter_run, &ev->third, NULL, setup->arbiter, ev->script);
-    if (ev->arbiter_run.status != OD_OK || ev->third.n_tensor != ev->ref.n_tensor) return;
+    if (ev->arbiter_run.status != OD_OK) return;
     od_arbitration *a = &ev->arbitration;
-    *a = (od_arbitration){.ran = true, .cls = row->cls, .step = row->step};
+    if (setup->always_arbiter) od_evidence_near(ev);
+    if (ev->third.n_tensor != ev->ref.n_tensor) return;
+    a->ran = true;
+    a->cls = row->cls;
+    a->step = row->step;
     a->ref_mae = mae_against(&ev->third, &ev->ref, row->tensor, row);
     a->fast_mae = mae_against(&ev->third, &ev->fast, row->fast_tensor, row);
     if (isnan(a->ref_mae) || isnan(a->fast_mae))

@@ -10,6 +10,7 @@
 #define OD_ORACLES_EVIDENCE_H
 
 #include "oracles/compare.h"
+#include "oracles/nearness.h"
 #include "oracles/trace.h"
 
 /* Runs that an oracle needs beside the reference's and the fast path's first. */
@@ -53,8 +54,9 @@ typedef struct od_arbitration {
     bool ran;
     enum od_tensor_class cls;
     enum od_step_class step;
-    double ref_mae, fast_mae; /* against the arbiter, model space */
-    const char *nearer;       /* "ref", "fast", "equal", "unknown" */
+    double ref_mae, fast_mae;     /* against the arbiter, model space */
+    const char *nearer;           /* "ref", "fast", "equal", "unknown" */
+    od_nearness near[OD_TENSORS]; /* contractual tensors, by class; only where every case is asked about */
 } od_arbitration;
 
 enum od_rerun { OD_RERUN_RESET, OD_RERUN_REOPEN, OD_RERUN_FRESH, OD_RERUNS };
@@ -113,5 +115,8 @@ enum od_status od_evidence_time(od_evidence *ev, od_player *fast, od_player *pla
 
 /* evidence_rows.c: compares the two traces into the rows. */
 void od_evidence_compare(od_evidence *ev);
+
+/* evidence_near.c: both traces against the arbiter's, into arbitration.near. */
+void od_evidence_near(od_evidence *ev);
 
 #endif

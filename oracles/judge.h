@@ -44,6 +44,8 @@ typedef struct od_tally {
     uint64_t open[OD_ORACLES];  /* INCONCLUSIVE */
     uint64_t bad_input;
     double worst_mae, worst_share; /* -1: none yet */
+    od_nearness near[OD_TENSORS];  /* where the arbiter was asked about every case */
+    char near_case[OD_TENSORS][OD_CASE_PATH];
     char worst_mae_case[OD_CASE_PATH], worst_share_case[OD_CASE_PATH];
     enum od_tensor_class worst_mae_cls, worst_share_cls;
     enum od_step_class worst_mae_step, worst_share_step;
@@ -52,8 +54,11 @@ typedef struct od_tally {
 void od_tally_init(od_tally *t);
 void od_tally_add(od_tally *t, const od_verdict *v, const char *name);
 
-/* The first that applies: 1 any FINDING; 2 bad input; 3 ERROR; 4 nothing was compared, a required oracle INCONCLUSIVE,
- * or one required by name (`named`) that ruled nowhere; 0. */
+/* Are the tensors of every class near enough to float64? True where the arbiter was not asked about every case. */
+bool od_tally_is_near(const od_tally *t);
+
+/* The first that applies: 1 any FINDING, or tensors too far from float64; 2 bad input; 3 ERROR; 4 nothing was compared,
+ * a required oracle INCONCLUSIVE, or one required by name (`named`) that ruled nowhere; 0. */
 int od_tally_exit(const od_tally *t, unsigned required, unsigned named);
 
 #endif

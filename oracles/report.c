@@ -36,8 +36,7 @@ static int gravity(const char *verdict) {
     return VERDICTS - 2; /* an unknown word counts as ERROR */
 }
 
-/* Text inside a table's cell: what would end the cell, the line or begin markup is escaped. */
-static void put_cell(FILE *f, const char *s) {
+void od_report_put_cell(FILE *f, const char *s) {
     for (; *s; s++) {
         if (*s == '|' || *s == '<' || *s == '*' || *s == '_' || *s == '`' || *s == '\\') fputc('\\', f);
         fputc((unsigned char)*s < ' ' ? ' ' : *s, f);
@@ -110,7 +109,7 @@ static void put_case_details(FILE *f, const json_t *line, const char *oracle) {
     const json_t *worst = worst_tensor(line), *ruling = oracle ? ruling_of(line, oracle) : NULL;
     const char *reason = od_json_text(line, "reason");
     if (reason[0])
-        put_cell(f, reason);
+        od_report_put_cell(f, reason);
     else if (worst)
         fprintf(f, "worst %s/%s, %.1f %% of the contract", od_json_text(worst, "tensor"), od_json_text(worst, "step"),
                 100 * od_json_number(line, "share"));
@@ -119,7 +118,7 @@ static void put_case_details(FILE *f, const json_t *line, const char *oracle) {
     double value = od_json_number(ruling, "value");
     if (od_json_text(ruling, "reason")[0]) {
         fputs("; ", f);
-        put_cell(f, od_json_text(ruling, "reason"));
+        od_report_put_cell(f, od_json_text(ruling, "reason"));
     } else if (strcmp(oracle, "memory") == 0 && !isnan(value)) {
         fprintf(f, "; peak %.2f times the plain path's", value);
     } else if (strcmp(oracle, "vacuity") == 0 && fast) {
@@ -140,7 +139,7 @@ static void put_mae(FILE *f, const json_t *line) {
 
 static void put_case_row(FILE *f, const json_t *line) {
     fputs("| ", f);
-    put_cell(f, od_json_text(line, "name"));
+    od_report_put_cell(f, od_json_text(line, "name"));
     fprintf(f, " | %s | ", od_json_text(line, "verdict"));
     put_mae(f, line);
     fputs(" | ", f);
@@ -235,12 +234,13 @@ static void put_head(FILE *f, const od_results *r, bool validation) {
         cut_off = cut_off || !r->file[i].summary || json_is_true(json_object_get(r->file[i].summary, "interrupted"));
     fprintf(f, "# %s: ", validation ? "Validation report" : "Differential test report");
     put_verdict(f, count, total, validation ? "tests" : "cases", cut_off);
+    if (!od_report_is_near(r)) fputs("; too far from float64", f);
     fputs("\n\n", f);
     for (size_t i = 0; i < r->n_file; i++) {
         const json_t *run = r->file[i].run;
         fprintf(f, "%s against ", od_json_text(json_object_get(json_object_get(run, "engines"), "ref"), "name"));
         fprintf(f, "%s (", od_json_text(json_object_get(json_object_get(run, "engines"), "fast"), "name"));
-        put_cell(f, od_json_text(run, "why"));
+        od_report_put_cell(f, od_json_text(run, "why"));
         fprintf(f, "), %s.", od_json_text(run, "time"));
         if (od_json_text(run, "fault")[0]) fprintf(f, " **Planted fault: %s.**", od_json_text(run, "fault"));
         fputs("\n\n", f);
@@ -256,25 +256,25 @@ static void put_environment(FILE *f, const json_t *run) {
     for (int i = 0; i < 2; i++) {
         const json_t *engine = json_object_get(engines, sides[i]);
         fprintf(f, "| engine %s | ", od_json_text(engine, "name"));
-        put_cell(f, od_json_text(engine, "device"));
+        od_report_put_cell(f, od_json_text(engine, "device"));
         fprintf(f, ", %s |\n", od_json_text(engine, "math_mode"));
     }
     const char *key;
     json_object_foreach((json_t *)env, key, v) {
         fprintf(f, "| %s | ", key);
         if (json_is_string(v))
-            put_cell(f, json_string_value(v));
+            od_report_put_cell(f, json_string_value(v));
         else
             fprintf(f, "%lld", (long long)json_integer_value(v));
         fputs(" |\n", f);
     }
     fputs("| weights | ", f);
-    put_cell(f, od_json_text(run, "weights"));
+    od_report_put_cell(f, od_json_text(run, "weights"));
     fputs(" |\n", f);
     size_t i;
     json_array_foreach(json_object_get(run, "options"), i, v) {
         fputs("| switch | ", f);
-        put_cell(f, json_is_string(v) ? json_string_value(v) : "?");
+        od_report_put_cell(f, json_is_string(v) ? json_string_value(v) : "?");
         fputs(" |\n", f);
     }
     fputc('\n', f);
@@ -289,7 +289,7 @@ static void put_not_checked(FILE *f, const od_results *r) {
         size_t k;
         json_array_foreach(json_object_get(r->file[i].run, "not_checked"), k, v) {
             fputs("- ", f);
-            put_cell(f, json_is_string(v) ? json_string_value(v) : "?");
+            od_report_put_cell(f, json_is_string(v) ? json_string_value(v) : "?");
             fputc('\n', f);
         }
     }
@@ -299,9 +299,9 @@ static void put_not_checked(FILE *f, const od_results *r) {
     for (size_t i = 0; i < r->n_case; i++) {
         if (strcmp(od_json_text(r->case_line[i], "verdict"), "SKIPPED") != 0) continue;
         fputs("- ", f);
-        put_cell(f, od_json_text(r->case_line[i], "name"));
+        od_report_put_cell(f, od_json_text(r->case_line[i], "name"));
         fputs(": ", f);
-        put_cell(f, od_json_text(r->case_line[i], "reason"));
+        od_report_put_cell(f, od_json_text(r->case_line[i], "reason"));
         fputc('\n', f);
     }
     fputc('\n', f);
@@ -319,6 +319,7 @@ static void put_report(FILE *f, const od_results *r) {
         for (size_t i = 0; i < r->n_case; i++) put_case_row(f, r->case_line[i]);
     }
     fputs("\nMAE: the largest mean absolute error of a compared tensor at any step, in model space.\n\n", f);
+    od_report_put_near(f, r);
     for (size_t i = 0; i < r->n_file; i++) {
         fputs("## Environment\n\n", f);
         put_environment(f, r->file[i].run);

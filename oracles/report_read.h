@@ -1,9 +1,10 @@
-/* Result files in memory, for the report (report_read.c reads, report.c writes). */
+/* Result files in memory, for the report (report_read.c reads; report.c and report_near.c write). */
 #ifndef OD_ORACLES_REPORT_READ_H
 #define OD_ORACLES_REPORT_READ_H
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "model/status.h"
 
@@ -26,5 +27,12 @@ void od_results_free(od_results *r); /* a zeroed one is fine */
 /* Text or number of a key, which od_results_read has checked where it is required; "" and NAN where it is null. */
 const char *od_json_text(const json_t *object, const char *key);
 double od_json_number(const json_t *object, const char *key);
+
+/* report.c: text inside a table's cell; what would end the cell, the line or begin markup is escaped. */
+void od_report_put_cell(FILE *f, const char *s);
+
+/* report_near.c: the distances from float64 as a section, if the results hold any; and do they hold? */
+void od_report_put_near(FILE *f, const od_results *r);
+bool od_report_is_near(const od_results *r);
 
 #endif

@@ -135,6 +135,26 @@ static json_t *engines(const od_evidence *ev) {
     return o;
 }
 
+static json_t *place(const char *name, const od_call_at *at) {
+    return json_pack("{s:o,s:o,s:o,s:o}", "name", text(name), "op", count(at->op), "call", count(at->call), "session",
+                     count(at->session));
+}
+
+/* Distances from float64, by class; empty where the arbiter was asked about the worst tensor alone. */
+static json_t *classes(const od_arbitration *a) {
+    json_t *list = json_array();
+    for (int i = 0; i < OD_TENSORS; i++) {
+        const od_nearness *near = &a->near[i];
+        if (near->n == 0) continue;
+        json_array_append_new(
+            list, json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "tensor", od_tensor_class_name(i), "n",
+                            count(near->n), "far", count(near->n_far), "values", count(near->values), "log_ratio",
+                            number(near->log_ratio), "use", number(near->use), "ratio", number(near->ratio), "ref_mae",
+                            number(near->ref), "fast_mae", number(near->fast), "at", place(near->name, &near->at)));
+    }
+    return list;
+}
+
 enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c, const od_verdict *v, od_error *e) {
     char hash[17];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)v->hash);
@@ -151,9 +171,9 @@ enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c
     if (v->evidence && v->evidence->arbitration.ran) {
         const od_arbitration *a = &v->evidence->arbitration;
         json_object_set_new(line, "arbiter",
-                            json_pack("{s:s,s:s,s:o,s:o,s:s}", "tensor", od_tensor_class_name(a->cls), "step",
+                            json_pack("{s:s,s:s,s:o,s:o,s:s,s:o}", "tensor", od_tensor_class_name(a->cls), "step",
                                       od_step_class_name(a->step), "ref_mae", number(a->ref_mae), "fast_mae",
-                                      number(a->fast_mae), "nearer", a->nearer));
+                                      number(a->fast_mae), "nearer", a->nearer, "classes", classes(a)));
     }
     json_object_set_new(line, "finding", text(i->finding));
     json_object_set_new(line, "command", text(i->command));

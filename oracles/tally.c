@@ -37,10 +37,19 @@ void od_tally_add(od_tally *t, const od_verdict *v, const char *name) {
     if (!v->evidence) return;
     t->compared += v->evidence->n_compared;
     note_worst(t, v, name);
+    for (int i = 0; i < OD_TENSORS; i++)
+        if (od_nearness_merge(&t->near[i], &v->evidence->arbitration.near[i]))
+            snprintf(t->near_case[i], sizeof t->near_case[i], "%s", name);
+}
+
+bool od_tally_is_near(const od_tally *t) {
+    bool near = true;
+    for (int i = 0; i < OD_TENSORS; i++) near = near && od_nearness_holds(&t->near[i]);
+    return near;
 }
 
 int od_tally_exit(const od_tally *t, unsigned required, unsigned named) {
-    if (t->outcome[OD_FINDING] > 0) return 1;
+    if (t->outcome[OD_FINDING] > 0 || !od_tally_is_near(t)) return 1;
     if (t->bad_input > 0) return 2;
     if (t->outcome[OD_ERROR] > 0) return 3;
     if (t->compared == 0 || t->outcome[OD_INCONCLUSIVE] > 0) return 4;

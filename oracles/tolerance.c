@@ -41,6 +41,24 @@ const od_tolerance od_bounds = {
      * parameters with all their graphs alive: 31 of 4,550 generated cases lie above (the worst at 2.14), and a graph
      * needs 3.4 KB beside the ratio to bring all of them below. 8 KiB leaves a factor of 2.4. */
     .graph_bytes = 8192,
+
+    /* Against float64 two honest float32 orders of summation are about equally far: over the tensors of a class their
+     * distances' ratio averages to 1, and single tensors scatter. 1.5 is less than what one lost bit (2) would cost.
+     * One tensor of few values may be 4 times as far by chance; below 1e-7, a tenth of the contract and twice the least
+     * that was seen of honest float32, no ratio means anything. */
+    .near_mean = 1.5,
+    .near_each = 4,
+    .near_abs = 1e-7,
+
+    /* A tensor that one engine gives exactly (a constant series) would divide by zero: 1e-9 is a fiftieth of the least
+     * distance of honest float32, so that it changes no ratio of tensors that rounding reaches. */
+    .near_floor = 1e-9,
+
+    /* The mean error of few values scatters: with independent errors of equal size the ratio of two such means exceeds
+     * 4 in 1 of 90 pairs of 4 values, in 1 of 1900 of 8. A class's geometric mean over one case alone (158 cases, ref
+     * against the twin) reached 2.0 with 30 to 100 values, 1.54 with 1,000 to 3,000, 1.19 with more. */
+    .near_values = 8,
+    .near_class = 10000,
 };
 
 bool od_within(double err, double bound) {

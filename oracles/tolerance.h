@@ -3,6 +3,7 @@
 #define OD_ORACLES_TOLERANCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef struct od_tolerance {
     double mae;           /* accuracy: mean absolute error of one tensor at one step, model space */
@@ -14,6 +15,12 @@ typedef struct od_tolerance {
     double memory_ratio;  /* peak bytes, fast over plain; live bytes, later request over the second */
     double graph_bytes;   /* host bytes that one captured graph may take beside that ratio */
     double speed_ratio;   /* seconds, fast over plain */
+    double near_mean;     /* distance to ref64, fast over ref: geometric mean over the tensors of a class */
+    double near_each;     /* the same of one tensor; or */
+    double near_abs;      /* the fast path's distance alone */
+    double near_floor;    /* a distance below it counts as it */
+    size_t near_values;   /* one tensor is judged if it has so many values, */
+    size_t near_class;    /* a class's mean if its tensors have so many */
 } od_tolerance;
 
 extern const od_tolerance od_bounds;

@@ -17,7 +17,8 @@ static const struct argp_option common_options[] = {
     {"policy", OD_KEY_POLICY, "NAME", 0, "contract", 10},
     {"only", OD_KEY_ONLY, "ORACLE", 0, "Ask this oracle. Repeatable", 10},
     {"require", OD_KEY_REQUIRE, "ORACLE", 0, "Exit 4 unless this oracle came to a verdict. Repeatable", 10},
-    {"arbiter", OD_KEY_ARBITER, 0, 0, "Ask ref64 who is nearer, in every case", 10},
+    {"arbiter", OD_KEY_ARBITER, 0, 0,
+     "Ask ref64 in every case: the fast path may be little farther from it than the reference", 10},
     {"json", OD_KEY_JSON, "FILE", 0, "Results as JSON Lines (oracles/result.schema.json)", 11},
     {"junit", OD_KEY_JUNIT, "FILE", 0, "Results as JUnit XML", 11},
     {"quiet", OD_KEY_QUIET, 0, 0, "Print only what is no PASS", 11},
@@ -97,6 +98,7 @@ static const char **text_slot(od_args *a, int key) {
     case OD_KEY_ENGINE: return &a->engine;
     case OD_KEY_CASE: return &a->case_path;
     case OD_KEY_XPOS: return &a->xpos;
+    case OD_KEY_SHARD: return &a->shard;
     case OD_KEY_PRESET: return &a->preset;
     default: return NULL;
     }

@@ -320,6 +320,7 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                od_tensor_class_name(t->worst_mae_cls), od_step_class_name(t->worst_mae_step), t->worst_mae_case,
                100 * t->worst_share, od_tensor_class_name(t->worst_share_cls), od_step_class_name(t->worst_share_step),
                t->worst_share_case);
+    if (!od_nearness_print(t)) fprintf(stderr, "oracle-diff: no memory for the arbiter's table\n");
     print_open(b);
     if (b->args->quiet) return;
     printf("contract: MAE at most %g, any difference at most %g, in model space\n", od_bounds.mae, od_bounds.max_abs);

@@ -28,6 +28,7 @@ typedef struct od_args {
     double seconds;
     const char *profile;
     const char *engine, *case_path, *xpos; /* forward */
+    const char *shard;                     /* replay: "I/N" */
     uint64_t context;
     bool has_context;
     double relative;                            /* compare; -1: the contract */
@@ -85,6 +86,7 @@ enum od_key {
     OD_KEY_STEPS,
     OD_KEY_ROLLOUT,
     OD_KEY_PAIRS,
+    OD_KEY_SHARD,
     OD_KEY_HELP
 };
 
@@ -171,6 +173,9 @@ void od_table_row_free(od_table_row *row);
 /* Prints rows and the findings in full; with `bad_only` rows that are neither PASS, KNOWN nor SKIPPED. False where
  * libsmartcols fails. */
 bool od_table_print(const od_table_row *rows, size_t n, bool bad_only);
+
+/* How far both engines are from float64, a row a class, and whether that holds; nothing where it was not asked. */
+bool od_nearness_print(const od_tally *t);
 
 /* Any table: columns' names, then n_row·n_column cells. The columns whose bit is set in `right` are aligned right. */
 bool od_grid_print(const char *const *columns, size_t n_column, unsigned right, const char *const *cells, size_t n_row);

@@ -154,3 +154,32 @@ bool od_table_print(const od_table_row *rows, size_t n, bool bad_only) {
     }
     return ok;
 }
+
+bool od_nearness_print(const od_tally *t) {
+    static const char *const columns[] = {"CLASS", "TENSORS", "GEOMETRIC MEAN", "WORST RATIO", "REF", "FAST", "AT", ""};
+    enum { COLUMNS = sizeof columns / sizeof columns[0] };
+    const char *cells[OD_TENSORS * COLUMNS] = {0};
+    size_t n = 0;
+    for (int i = 0; i < OD_TENSORS; i++) {
+        const od_nearness *near = &t->near[i];
+        if (near->n == 0) continue;
+        const char **cell = &cells[COLUMNS * n++];
+        cell[0] = formatted("%s", od_tensor_class_name((enum od_tensor_class)i));
+        cell[1] = formatted("%zu", near->n);
+        cell[2] = formatted("%.3f", od_nearness_mean(near));
+        cell[3] = formatted("%.3g", near->ratio);
+        cell[4] = formatted("%.2e", near->ref);
+        cell[5] = formatted("%.2e", near->fast);
+        cell[6] = formatted("%s, op %u call %u of %s", near->name, near->at.op, near->at.call, t->near_case[i]);
+        cell[7] = !od_nearness_holds(near) ? formatted("TOO FAR (%zu)", near->n_far)
+                                           : formatted("%s", od_nearness_is_judged(near) ? "ok" : "few values");
+    }
+    if (n == 0) return true;
+    printf(
+        "distance from float64, fast over reference: geometric mean at most %g a class; one tensor at most %g, or at "
+        "most %g itself: %s\n",
+        od_bounds.near_mean, od_bounds.near_each, od_bounds.near_abs, od_tally_is_near(t) ? "holds" : "TOO FAR");
+    const bool ok = od_grid_print(columns, COLUMNS, 0x3e, cells, n);
+    for (size_t i = 0; i < COLUMNS * n; i++) free((void *)(uintptr_t)cells[i]);
+    return ok;
+}

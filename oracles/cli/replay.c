@@ -1,10 +1,12 @@
-/* replay: every case below the folders named, in sorted order. */
+/* replay: every case below the folders named, in sorted order, or a share of them. */
 #include <errno.h>
 #include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "oracles/cli/cli.h"
+
+enum { MAX_SHARD = 4096 };
 
 typedef struct path_list {
     char **path;
@@ -54,17 +56,52 @@ static enum od_status collect(path_list *list, const char *dir, od_error *e) {
     return s;
 }
 
+/* A positive number up to `max`, digits alone, at *text, which is moved behind it; 0: none. */
+static size_t digits(const char **text, size_t max) {
+    size_t n = 0;
+    for (; **text >= '0' && **text <= '9' && n <= max; (*text)++) n = 10 * n + (size_t)(**text - '0');
+    return n <= max ? n : 0;
+}
+
+/* "I/N": leaves every N-th case, from the I-th on. Neighbours, which are often alike, go to different shares, and the
+ * shares of one N are the whole without overlap. */
+static enum od_status take_share(path_list *list, const char *shard, od_error *e) {
+    const char *at = shard;
+    const size_t i = digits(&at, MAX_SHARD), slash = *at == '/' ? (at++, 1) : 0, n = digits(&at, MAX_SHARD);
+    if (!slash || *at || i < 1 || i > n)
+        return od_fail(e, OD_BAD_INPUT, "--shard %.60s: I/N with 1 <= I <= N <= %d would be right", shard, MAX_SHARD);
+    if (i > list->n)
+        return od_fail(e, OD_BAD_INPUT, "--shard %s: of %zu cases none is left for that share", shard, list->n);
+    size_t kept = 0;
+    for (size_t k = 0; k < list->n; k++) {
+        if (k % n == i - 1)
+            list->path[kept++] = list->path[k];
+        else
+            free(list->path[k]);
+    }
+    list->n = kept;
+    return OD_OK;
+}
+
 static int run(const od_args *args) {
     od_error e = {0};
     path_list list = {0};
     enum od_status s = OD_OK;
     if (args->n_rest == 0) s = od_fail(&e, OD_BAD_INPUT, "replay: which folder? Give at least one with cases");
     for (size_t i = 0; s == OD_OK && i < args->n_rest; i++) s = collect(&list, args->rest[i], &e);
+    if (s == OD_OK && args->shard) s = take_share(&list, args->shard, &e);
     int code = s == OD_OK ? od_run_files(args, (const char *const *)list.path, list.n) : od_complain(&e);
     for (size_t i = 0; i < list.n; i++) free(list.path[i]);
     free(list.path);
     return code;
 }
 
-const od_command od_cmd_replay = {
-    .name = "replay", .usage = "DIR…", .about = "Run every case below folders, sorted", .common = true, .run = run};
+static const struct argp_option options[] = {
+    {"shard", OD_KEY_SHARD, "I/N", 0, "Every N-th case alone, from the I-th on", 0}, {0}};
+
+const od_command od_cmd_replay = {.name = "replay",
+                                  .usage = "DIR…",
+                                  .about = "Run every case below folders, sorted",
+                                  .options = options,
+                                  .common = true,
+                                  .run = run};

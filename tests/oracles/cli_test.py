@@ -192,6 +192,57 @@ def only_and_require_choose_oracles():
 
 
 @check
+def shards_are_the_whole_without_overlap():
+    os.mkdir("cases")
+    names = [f"case-{i}" for i in range(5)]
+    for i, name in enumerate(names):
+        write(f"cases/{name}.json", GOOD.replace('"seed": 6', f'"seed": {60 + i}'))
+    seen = {}
+    for n in (1, 2, 5):
+        for i in range(1, n + 1):
+            exits(0, "replay", "cases", "--shard", f"{i}/{n}", "--fast", "twin", "--only", "finite", "--json", "r.jsonl")
+            lines = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")]
+            seen[i, n] = [l["name"] for l in lines if l["type"] == "case"]
+    assert seen[1, 1] == names
+    assert seen[1, 2] == names[::2] and seen[2, 2] == names[1::2]
+    assert [seen[i, 5] for i in range(1, 6)] == [[name] for name in names]
+    refuses(2, "none is left", "replay", "cases", "--shard", "6/6")
+    for shard in ("0/2", "3/2", "1/", "/2", "1", "1/2x", "x/2", "-1/2", "1/0", "1/99999", "1//2", "18446744073709551617/2"):
+        refuses(2, "would be right", "replay", "cases", "--shard", shard)
+
+
+@check
+def the_arbiter_on_request_says_how_far_every_class_is():
+    write("good.json", GOOD)
+    done = exits(0, "run", "good.json", "--fast", "twin", "--only", "accuracy", "--arbiter", "--json", "r.jsonl")
+    assert "distance from float64" in done.stdout and "holds" in done.stdout
+    line = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]
+    classes = {c["tensor"]: c for c in line["arbiter"]["classes"]}
+    assert set(classes) == {"df", "loc", "scale", "mean", "scaler"}
+    # 1 x 2 series: a prefill of 16 steps and two patches of 4; the mean is a patch; StdMeanScaler has one value a series
+    assert {t: (c["n"], c["values"]) for t, c in classes.items()} == {
+        "df": (3, 48), "loc": (3, 48), "scale": (3, 48), "mean": (3, 24), "scaler": (6, 12)}
+    assert all(c["far"] == 0 and 0 < c["fast_mae"] < 1e-6 for c in classes.values())
+    test, schema = os.path.join(SOURCE, "tests/oracles/schema_test.py"), os.path.join(SOURCE, "oracles/result.schema.json")
+    done = subprocess.run([sys.executable, test, schema, "r.jsonl"], capture_output=True, text=True)
+    assert done.returncode in (0, 77), done.stdout + done.stderr
+    exits(0, "report", "r.jsonl", "--out", "rep")
+    report = open("rep/report.md", encoding="utf-8").read()
+    assert "## Distance from float64" in report and "| loc | 3 |" in report and "too far" not in report
+    assert "distance from float64" not in exits(0, "run", "good.json", "--fast", "twin", "--only", "accuracy").stdout
+    # A class that is too far, over files that are each fine: the report says so in its first line.
+    with open("r.jsonl", encoding="utf-8") as f:
+        lines = f.read().replace('"values":48', '"values":6000')
+    far = [json.loads(l) for l in lines.splitlines()]
+    next(c for c in far[1]["arbiter"]["classes"] if c["tensor"] == "loc")["log_ratio"] = 3.0
+    write("far.jsonl", "\n".join(map(json.dumps, far)) + "\n")
+    exits(0, "report", "far.jsonl", "--out", "rep")
+    assert "too far" not in open("rep/report.md", encoding="utf-8").readline()
+    exits(0, "report", "far.jsonl", "far.jsonl", "--out", "rep")
+    assert "; too far from float64" in open("rep/report.md", encoding="utf-8").readline()
+
+
+@check
 def the_table_fits_a_terminal():
     write("good.json", GOOD)
     for switches in ((), ("--set", "graph=off"), ("--set", "cache=off")):

@@ -10,6 +10,7 @@ Suite *suite_player(void);
 Suite *suite_oracles(void);
 Suite *suite_rulings(void);
 Suite *suite_modes(void);
+Suite *suite_nearness(void);
 Suite *suite_judge(void);
 Suite *suite_report(void);
 Suite *suite_golden(void);
