@@ -4,7 +4,10 @@
 #include "gpu/device/host_run.h"
 
 #include "gpu/kernels/add_bias.cu"
+#include "gpu/kernels/attend_group.cu"
+#include "gpu/kernels/attend_prefill.cu"
 #include "gpu/kernels/attend_space.cu"
+#include "gpu/kernels/attend_step.cu"
 #include "gpu/kernels/attend_time.cu"
 #include "gpu/kernels/front.cu"
 #include "gpu/kernels/grow.cu"
@@ -16,6 +19,7 @@
 #include "gpu/kernels/qkv.cu"
 #include "gpu/kernels/residual.cu"
 #include "gpu/kernels/rmsnorm.cu"
+#include "gpu/kernels/rotate.cu"
 #include "gpu/kernels/scaler.cu"
 #include "gpu/kernels/swiglu.cu"
 

@@ -16,7 +16,9 @@
     X(scaler)                                                                                                          \
     X(patchify)                                                                                                        \
     X(add_bias)                                                                                                        \
-    X(rmsnorm) X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow) X(front)
+    X(rmsnorm)                                                                                                         \
+    X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow) X(front) X(rotate)     \
+        X(attend_prefill) X(attend_step) X(attend_group)
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,
@@ -78,8 +80,10 @@ typedef struct od_call {
     float *mean;            /* [R, P] data-space mean of the next patch */
     float *out_df, *out_loc, *out_scale, *out_probs; /* [N, P, K] */
     float *hidden;                                   /* [L, N, D], or NULL */
+    const float *cosine, *sine, *xpos;               /* od_rope's tables in float32 */
     uint64_t layer_stride; /* floats from one time-wise layer's keys to the next; 0: one layer's place for all */
     uint32_t step_stride, patch_stride;
+    uint32_t rope_rows;  /* positions that the tables hold */
     uint32_t key_stride; /* of key and cached: patches that the KV cache has room for */
     /* the call */
     uint32_t
@@ -254,5 +258,41 @@ typedef struct od_front_args {
     int32_t kind; /* enum od_scaler */
     int32_t stabilize;
 } od_front_args;
+
+/* Turns q in the slot QKV, whose rows are [q][k][v] of [H, d] each with the bias in them, and puts turned keys and the
+ * values into the session's cache. Tokens are taken in turn by as many blocks as there are. */
+typedef struct od_rotate_args {
+    const od_call *call;
+    uint32_t n_head, d_head, layer; /* layer: among the time-wise */
+#ifdef OD_FAULTS
+    uint32_t frozen_position;
+#endif
+} od_rotate_args;
+
+/* attend_prefill, attend_group: the slot ATTENDED [N, (H, d)] from turned queries and the cache, or from the slot QKV
+ * alone. Sizes as in fused_grid_attention.h: tile_keys follow from d alone, or there is one tile. */
+typedef struct od_attend_tile_args {
+    const od_call *call;
+    float inverse_root; /* 1/√d */
+    uint32_t n_head, d_head, layer;
+    uint32_t tile_queries, tile_keys; /* keys: a multiple of 4 */
+} od_attend_tile_args;
+
+/* attend_step: what rotate and attend_prefill do, for calls of one patch a row. A block a (row, head). */
+typedef struct od_attend_step_args {
+    const od_call *call;
+    float inverse_root;
+    uint32_t n_head, d_head, layer;
+    uint32_t tile_keys; /* a multiple of OD_STEP_GROUP; follows from d alone, or there is one tile */
+#ifdef OD_FAULTS
+    uint32_t frozen_position;
+#endif
+} od_attend_step_args;
+
+enum { OD_STEP_GROUP = 8 };
+
+/* Floats from one row of d in shared memory to the next: an odd number of 16 bytes, so that neighbours begin in other
+ * banks. */
+#define OD_ROW_STRIDE(d) ((((d) + 3u) / 4u | 1u) * 4u)
 
 #endif

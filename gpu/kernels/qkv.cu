@@ -1,6 +1,6 @@
 /* From the fused projection to queries, keys and values: bias, the (3, d, H) order undone and, time-wise, rotary
  * embedding with xPos (model.md, 5 and 6). A block a token, a thread a feature. */
-#include "gpu/kernels/kernel.cuh"
+#include "gpu/kernels/rotary.cuh"
 
 /* Feature j of head h in part `part` (0 q, 1 k, 2 v) of a token's projection. */
 OD_DEVICE float feature(const od_qkv_args &a, const float *qkv, uint32_t part, uint32_t j, uint32_t h) {
@@ -8,15 +8,12 @@ OD_DEVICE float feature(const od_qkv_args &a, const float *qkv, uint32_t part, u
     return qkv[at] + a.bias[at];
 }
 
-/* Rotated and scaled: neighbours rotate as a pair, while the xPos scale runs 0 … d/2-1 twice. sign: +1 q, -1 k. */
-OD_DEVICE float rotated(const od_qkv_args &a, const float *qkv, uint32_t part, uint32_t j, uint32_t h,
-                        uint32_t position, int64_t offset) {
-    const uint32_t half = a.d_head / 2;
+/* Feature j of a part that turns, with the scales of its part. */
+OD_DEVICE float turned(const od_qkv_args &a, const float *qkv, uint32_t part, uint32_t j, uint32_t h,
+                       const od_rotary &r, const float *scale) {
     const float own = feature(a, qkv, part, j, h);
     const float other = j % 2 ? feature(a, qkv, part, j - 1, h) : -feature(a, qkv, part, j + 1, h);
-    const uint64_t angle = (uint64_t)position * half + j / 2;
-    const float s = a.xpos[(uint64_t)(offset + (int64_t)a.rope_rows - 1) * half + j % half];
-    return (own * a.cosine[angle] + other * a.sine[angle]) * s;
+    return od_rotated(own, other, r.cosine[j / 2], r.sine[j / 2], scale[j % r.half]);
 }
 
 OD_KERNEL(qkv, struct od_qkv_args) {
@@ -29,16 +26,17 @@ OD_KERNEL(qkv, struct od_qkv_args) {
     if (OD_KERNEL_FAULT(b, FROZEN)) position = slot = a.frozen_position + i;
 #endif
     if (OD_KERNEL_FAULT(b, CACHE_POS) && c->position > 0) slot -= 1;
-    const int64_t offset = (int64_t)position - (int64_t)c->center;
+    const bool time = a.cosine != NULL;
+    const od_rotary r = time ? od_rotary_at(a, a.d_head, position, c->center) : od_rotary();
     OD_PHASE(t, b) {
         for (uint32_t f = t; f < a.n_head * a.d_head; f += b.threads) {
             const uint32_t h = f / a.d_head, j = f % a.d_head;
             const uint64_t here = ((row * a.n_head + h) * a.n_patch + i) * a.d_head + j;
-            if (a.cosine) {
+            if (time) {
                 const uint64_t kept =
                     a.layer * c->layer_stride + ((row * a.n_head + h) * c->key_stride + slot) * a.d_head + j;
-                a.q[here] = rotated(a, qkv, 0, j, h, position, offset);
-                c->key[kept] = rotated(a, qkv, 1, j, h, position, -offset);
+                a.q[here] = turned(a, qkv, 0, j, h, r, r.query);
+                c->key[kept] = turned(a, qkv, 1, j, h, r, r.key);
                 c->cached[kept] = feature(a, qkv, 2, j, h);
             } else {
                 a.q[here] = feature(a, qkv, 0, j, h);

@@ -31,6 +31,8 @@ int main(int argc, char **argv) {
     srunner_add_suite(runner, suite_device());
     srunner_add_suite(runner, suite_kernels());
     srunner_add_suite(runner, suite_attention());
+    srunner_add_suite(runner, suite_fused_attention());
+    srunner_add_suite(runner, suite_fused_group());
     srunner_add_suite(runner, suite_scaler());
     srunner_add_suite(runner, suite_front());
     srunner_add_suite(runner, suite_engine());

@@ -12,6 +12,8 @@ Suite *suite_engine(void);
 Suite *suite_edges(void);
 Suite *suite_kernels(void);
 Suite *suite_attention(void);
+Suite *suite_fused_attention(void);
+Suite *suite_fused_group(void);
 Suite *suite_scaler(void);
 Suite *suite_front(void);
 Suite *suite_invariance(void);

@@ -1,0 +1,67 @@
+/* Grids and tiles of the fused path's attention kernels. `tokens`, `rows` and `patches` are what a bucket of shapes has
+ * room for. Tiles of keys follow from d alone, or hold all keys that there can be: so a row's sums are the same in
+ * every bucket. */
+#ifndef OD_GPU_FUSED_GRID_ATTENTION_H
+#define OD_GPU_FUSED_GRID_ATTENTION_H
+
+#include "gpu/kernels/kernels.h"
+
+/* Blocks at once: as many as an H100 holds of them. Kernels that take items in turn have no use for more. */
+enum { OD_ATTEND_BLOCKS = 4 * 132, OD_ROTATE_BLOCKS = 8 * 132 };
+
+static inline unsigned od_grid_within(size_t n, size_t lo, size_t hi) {
+    return (unsigned)(n < lo ? lo : n > hi ? hi : n);
+}
+
+static inline unsigned od_grid_round(size_t n, size_t to) {
+    return (unsigned)((n + to - 1) / to * to);
+}
+
+/* Keys of a tile: `most` for d up to 64, then halved as d doubles, so that tiles keep their size in shared memory. */
+static inline unsigned od_grid_tile(size_t d_head, unsigned most) {
+    while (most > 4 && d_head * most > 64 * (size_t)most) {
+        most /= 2;
+        d_head /= 2;
+    }
+    return most;
+}
+
+static inline od_grid od_rotate_grid(size_t tokens, size_t n_head, size_t d_head) {
+    const size_t turns = n_head * d_head / (d_head % 4 == 0 ? 4 : 2);
+    return (od_grid){.x = od_grid_within(tokens, 1, OD_ROTATE_BLOCKS),
+                     .y = 1,
+                     .threads = od_grid_within(od_grid_round(turns, 8), 8, 256)};
+}
+
+/* Fills in the tiles of `a`, whose n_head and d_head are set. `seen`: keys, and queries, that a row or group may have
+ * at most. */
+static inline od_grid od_attend_tile_grid(od_attend_tile_args *a, size_t tokens, size_t seen) {
+    const unsigned keys = od_grid_tile(a->d_head, 64), queries = keys / 4, row = OD_ROW_STRIDE(a->d_head);
+    a->tile_keys = od_grid_within(od_grid_round(seen, 4), 4, keys);
+    a->tile_queries = od_grid_within(seen, 1, queries);
+    const unsigned q = a->tile_queries, k = a->tile_keys, each = od_grid_round(q, 4);
+    /* queries and sums, keys and values, weights, two numbers a lane, five a query (each list rounded up) */
+    const unsigned floats = 2 * q * row + 2 * k * row + q * (k + 8) + 2 * 8 * q + each + 2 * od_grid_round(2 * q, 4);
+    return (od_grid){.x = od_grid_within(tokens * a->n_head, 1, OD_ATTEND_BLOCKS),
+                     .y = 1,
+                     .threads = od_grid_within(od_grid_round(q * 8, 32), 32, 128),
+                     .shared = floats * (unsigned)sizeof(float)};
+}
+
+/* Fills in the tile of `a`. `patches`: that a row may come to have, this call's included. */
+static inline od_grid od_attend_step_grid(od_attend_step_args *a, size_t rows, size_t patches) {
+    const unsigned d = a->d_head, row = OD_ROW_STRIDE(d);
+    unsigned keys = od_grid_tile(d, 128);
+    if (keys < OD_STEP_GROUP) keys = OD_STEP_GROUP;
+    a->tile_keys = od_grid_within(od_grid_round(patches, OD_STEP_GROUP), OD_STEP_GROUP, keys);
+    const unsigned k = a->tile_keys, groups = k / OD_STEP_GROUP, work = groups * ((d + 3) / 4);
+    /* keys and values, the new patch's rows, turns, scores and weights, groups' sums, sums so far */
+    const unsigned floats =
+        2 * k * row + 3 * row + 4 * d + 2 * k + groups * row + od_grid_round(groups, 4) + od_grid_round(d, 4) + 3 * 4;
+    return (od_grid){.x = (unsigned)(rows * a->n_head),
+                     .y = 1,
+                     .threads = od_grid_within(od_grid_round(work > k ? work : k, 32), 32, 256),
+                     .shared = floats * (unsigned)sizeof(float)};
+}
+
+#endif

@@ -1,0 +1,44 @@
+/* Space-wise attention: at one patch, a variate sees the variates of its batch row whose group id is its own. Queries,
+ * keys and values stand side by side in the projection's slot. A block a (batch row, patch, head, tile of variates),
+ * and the next where there are more of them than blocks. */
+#include "gpu/kernels/attend_tile.cuh"
+
+struct Group {
+    const int32_t *id; /* variate 0's at this patch, rows `stride` apart */
+    uint32_t stride, first, variates;
+    OD_DEVICE_METHOD uint32_t clear(uint32_t) const {
+        return 0;
+    }
+    OD_DEVICE_METHOD bool sees(uint32_t i, uint32_t j) const {
+        return j < variates && id[(uint64_t)j * stride] == id[(uint64_t)(first + i) * stride];
+    }
+};
+
+OD_KERNEL(attend_group, struct od_attend_tile_args) {
+    const od_call *c = a.call;
+    const uint32_t width = a.n_head * a.d_head, variates = c->variates;
+    const uint32_t tiles = (variates + a.tile_queries - 1) / a.tile_queries;
+    const uint32_t items = c->n_row / variates * c->n_patch * a.n_head * tiles;
+    const float *qkv = static_cast<const float *>(c->scratch[OD_SCRATCH_QKV]);
+    float *out = static_cast<float *>(c->scratch[OD_SCRATCH_ATTENDED]);
+    const od_tile_memory m = od_tile_take(a, b);
+    for (uint32_t item = b.x; item < items; item += b.nx) {
+        const uint32_t h = item % a.n_head, tile = item / a.n_head % tiles, i = item / a.n_head / tiles % c->n_patch;
+        const uint64_t row = (uint64_t)(item / a.n_head / tiles / c->n_patch) * variates; /* of variate 0 */
+        const uint32_t first = tile * a.tile_queries;
+        const int32_t *id = c->id + row * c->patch_stride + c->position + i;
+        const Group group = {id, c->patch_stride, first, variates};
+        const float *at = qkv + (row * c->n_patch + i) * 3 * width + h * a.d_head;
+        const uint64_t token = (row + first) * c->n_patch + i;
+        od_tile_job job;
+        job.q = qkv + token * 3 * width + h * a.d_head;
+        job.k = at + width;
+        job.v = at + 2 * width;
+        job.out = out + token * width + h * a.d_head;
+        job.q_stride = job.key_stride = (uint64_t)c->n_patch * 3 * width;
+        job.out_stride = (uint64_t)c->n_patch * width;
+        job.n_query = od_least(variates - first, a.tile_queries);
+        job.n_key = variates;
+        od_attend_tile(a, b, m, job, group);
+    }
+}

@@ -1,0 +1,79 @@
+/* Rows of d floats in shared memory, for kernels that work on four features at a time: d rounded up to a multiple of 4
+ * with zeros. Rows are an odd number of 16 bytes apart, so that neighbours begin in other banks. */
+#ifndef OD_GPU_ROWS_CUH
+#define OD_GPU_ROWS_CUH
+
+#include "gpu/kernels/kernel.cuh"
+
+OD_DEVICE uint32_t od_fours(uint32_t n) {
+    return (n + 3) / 4 * 4;
+}
+
+OD_DEVICE uint32_t od_row_stride(uint32_t d) {
+    return OD_ROW_STRIDE(d);
+}
+
+OD_DEVICE float4 od_zero4() {
+    float4 z;
+    z.x = z.y = z.z = z.w = 0;
+    return z;
+}
+
+/* s + w·v */
+OD_DEVICE float4 od_add4(float4 s, float w, float4 v) {
+    s.x += w * v.x;
+    s.y += w * v.y;
+    s.z += w * v.z;
+    s.w += w * v.w;
+    return s;
+}
+
+OD_DEVICE float4 od_over4(float4 v, float by) {
+    v.x /= by;
+    v.y /= by;
+    v.z /= by;
+    v.w /= by;
+    return v;
+}
+
+/* s + x·y, in order. */
+OD_DEVICE float od_dot4(float s, float4 x, float4 y) {
+    s += x.x * y.x;
+    s += x.y * y.y;
+    s += x.z * y.z;
+    s += x.w * y.w;
+    return s;
+}
+
+/* Rows of d floats from device to shared memory, all but row `skip`, by a thread of `threads`; 16 bytes at a time and
+ * without waiting where d is a multiple of 4. */
+OD_DEVICE void od_rows_fetch(unsigned t, unsigned threads, float *to, uint32_t to_stride, const float *from,
+                             uint64_t from_stride, uint32_t rows, uint32_t d, uint32_t skip = UINT32_MAX) {
+    const bool wide = d % 4 == 0;
+    const uint32_t width = wide ? d / 4 : od_fours(d), down = threads / width, along = threads % width;
+    uint32_t r = t / width, f = t % width;
+    while (r < rows) {
+        if (wide && r != skip) od_copy16(to + r * to_stride + 4 * f, from + r * from_stride + 4 * f);
+        if (!wide && r != skip) to[r * to_stride + f] = f < d ? from[r * from_stride + f] : 0.0f;
+        r += down;
+        f += along;
+        if (f >= width) {
+            f -= width;
+            r++;
+        }
+    }
+}
+
+/* Features f … f + 3 of a row of d in device memory. */
+OD_DEVICE void od_row_put(float *row, float4 v, uint32_t f, uint32_t d) {
+    if (d % 4 == 0) {
+        od_store4(row + f, v);
+        return;
+    }
+    row[f] = v.x;
+    if (f + 1 < d) row[f + 1] = v.y;
+    if (f + 2 < d) row[f + 2] = v.z;
+    if (f + 3 < d) row[f + 3] = v.w;
+}
+
+#endif
