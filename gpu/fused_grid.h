@@ -24,7 +24,8 @@ OD_GRID uint32_t od_front_tile(uint32_t patch, unsigned threads) {
 
 /* step: the call has one patch a row. */
 OD_GRID od_grid od_front_grid(const od_front_args *a, size_t capacity, bool step) {
-    const size_t stages = 5, tile = 256, blocks = 528; /* 4 on each multiprocessor of an H100 */
+    const size_t stages = 5, tile = 256,
+                 blocks = step ? 528 : 132; /* as many as an H100 holds: 4 or 1 on each of 132 */
     const size_t steps = (step ? 1 : capacity) * a->patch, most = steps < tile ? steps : tile;
     od_grid grid = {0};
     grid.x = (unsigned)(capacity < blocks ? capacity : blocks);
@@ -34,6 +35,43 @@ OD_GRID od_grid od_front_grid(const od_front_args *a, size_t capacity, bool step
     grid.shared = 2 * od_shared_bytes(1, sizeof(od_scaler_state)) + od_shared_bytes(3, sizeof(double)) +
                   3 * od_shared_bytes(n, sizeof(double)) + 2 * od_shared_bytes(n, sizeof(float)) +
                   od_shared_bytes(n, sizeof(uint8_t));
+    return grid;
+}
+
+OD_GRID od_grid od_norm_rows_grid(const od_norm_rows_args *a, size_t capacity) {
+    const uint32_t n = a->width % 4 ? a->width : a->width / 4, most = n < 256 ? n : 256;
+    od_grid grid = {0};
+    grid.x = (unsigned)capacity;
+    grid.y = 1;
+    grid.threads = (most + 31) / 32 * 32;
+    grid.shared = 2 * od_shared_bytes(a->width, sizeof(float)) + od_shared_bytes(grid.threads, sizeof(float)) +
+                  od_shared_bytes((grid.threads + 15) / 16, sizeof(float));
+    return grid;
+}
+
+/* Positions of a block: about an element a thread. */
+OD_GRID uint32_t od_emit_group(uint32_t n_component, unsigned threads) {
+    return threads > n_component ? threads / n_component : 1;
+}
+
+OD_GRID od_grid od_emit_grid(const od_emit_args *a, size_t capacity) {
+    const size_t positions = capacity * a->patch, share = positions * a->n_component / 132;
+    od_grid grid = {0};
+    grid.threads = share < 64 ? 64 : share < 256 ? ((unsigned)share + 31) / 32 * 32 : 256;
+    const uint32_t group = od_emit_group(a->n_component, grid.threads);
+    grid.x = (unsigned)((positions + group - 1) / group);
+    grid.y = 1;
+    grid.shared = od_shared_bytes(group * (a->n_head * a->n_component | 1), sizeof(float)) +
+                  2 * od_shared_bytes(group, sizeof(float));
+    return grid;
+}
+
+OD_GRID od_grid od_fold_grid(const od_fold_args *a) {
+    const unsigned rows = a->n_head * a->n_component, columns = (a->width + 3) / 4;
+    od_grid grid = {0};
+    grid.threads = 64;
+    grid.x = (columns + grid.threads - 1) / grid.threads;
+    grid.y = a->patch * ((rows + 3) / 4);
     return grid;
 }
 

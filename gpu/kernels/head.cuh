@@ -20,7 +20,10 @@ OD_DEVICE float od_positive(float x) {
 OD_DEVICE float od_data_mean(const float *probs, const float *out_loc, uint32_t n, float loc, float scale,
                              uint32_t *replaced) {
     float m = 0;
-    for (uint32_t k = 0; k < n; k++) m += probs ? probs[k] * out_loc[k] : out_loc[k];
+    if (probs)
+        for (uint32_t k = 0; k < n; k++) m += probs[k] * out_loc[k];
+    else
+        for (uint32_t k = 0; k < n; k++) m += out_loc[k];
     m = loc + scale * m;
     if (!(fabsf(m) < FLT_MAX / 2)) { /* the official is_extreme_value: >= */
         m = 0;

@@ -17,8 +17,9 @@
     X(patchify)                                                                                                        \
     X(add_bias)                                                                                                        \
     X(rmsnorm)                                                                                                         \
-    X(qkv) X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow) X(front) X(rotate)     \
-        X(attend_prefill) X(attend_step) X(attend_group)
+    X(qkv)                                                                                                             \
+    X(attend_time) X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow) X(front) X(rotate)            \
+        X(attend_prefill) X(attend_step) X(attend_group) X(norm_rows) X(emit) X(fold)
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,
@@ -258,6 +259,35 @@ typedef struct od_front_args {
     int32_t kind; /* enum od_scaler */
     int32_t stabilize;
 } od_front_args;
+
+/* y = x / sqrt(mean(x²) + 1e-8) · scale over each token's row, from one scratch slot to another. A block a token; grid:
+ * od_norm_rows_grid. */
+typedef struct od_norm_rows_args {
+    const od_call *call;
+    const float *scale; /* [width], 16-byte aligned */
+    uint32_t x, y;      /* enum od_scratch: two */
+    uint32_t width;
+} od_norm_rows_args;
+
+/* From the scratch slot HEADS [n_row·head_patch, P, n_head, K], biases already in it, to the session's df, loc, scale
+ * and, for a mixture, probs [n_row·head_patch, P, K], and its mean [R, P] from each row's last patch, as the kernels
+ * head and mean; grid: od_emit_grid. */
+typedef struct od_emit_args {
+    const od_call *call;
+    uint32_t *replaced;
+    uint32_t patch, n_head, n_component; /* n_head: df, loc, scale, and for a mixture its logits */
+} od_emit_args;
+
+/* out[P, n_head, K, D] = head · unembedding, and their biases likewise: at create, before any call. Pointers are
+ * 16-byte aligned; grid: od_fold_grid. */
+typedef struct od_fold_args {
+    float *out, *out_bias;                      /* [P, n_head, K, D], [P, n_head, K] */
+    const float *unembed;                       /* [P, D, D] */
+    const float *unembed_bias;                  /* [P, D] */
+    const float *head[4];                       /* n_head of [K, D] */
+    const float *head_bias[4];                  /* [K] */
+    uint32_t patch, n_head, n_component, width; /* P, 3 or 4, K, D */
+} od_fold_args;
 
 /* Turns q in the slot QKV, whose rows are [q][k][v] of [H, d] each with the bias in them, and puts turned keys and the
  * values into the session's cache. Tokens are taken in turn by as many blocks as there are. */

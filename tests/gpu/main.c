@@ -34,6 +34,9 @@ int main(int argc, char **argv) {
     srunner_add_suite(runner, suite_fused_attention());
     srunner_add_suite(runner, suite_fused_group());
     srunner_add_suite(runner, suite_scaler());
+    srunner_add_suite(runner, suite_fold());
+    srunner_add_suite(runner, suite_emit());
+    srunner_add_suite(runner, suite_norm_rows());
     srunner_add_suite(runner, suite_front());
     srunner_add_suite(runner, suite_engine());
     srunner_add_suite(runner, suite_edges());
