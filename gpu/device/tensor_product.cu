@@ -1,0 +1,457 @@
+/* y = epilogue(x·wᵀ) on the tensor cores (see tensor_product.h).
+ *
+ * With v = hi + lo, hi and lo TF32, x·w ≈ lo·hi + hi·lo + hi·hi misses only lo·lo and the last bits of lo. w's hi is
+ * rounded and x's is cut, which the tensor cores do by themselves: so w's lo has either sign and what is missed has no
+ * bias. The tensor cores add by cutting, too, so no sum is left to them for longer than a chunk of the depth: its sum
+ * is added to a register in float32.
+ *
+ * A block is one warpgroup that brings chunks to shared memory and splits x, and consumers that hold 64 rows of w each
+ * as the product's left side, split in registers. Chunks go round a ring of stages: [w][x, as it is: hi][x's lo].
+ *
+ * Narrow products over a long depth are summed in four parts (`groups`), which are then added in order: by one block
+ * after the other, or by four blocks of a cluster at once, with the same bits. */
+#include "gpu/device/tensor_product.cuh"
+#include "gpu/device/tensor_product.h"
+
+namespace {
+
+enum { CHUNK = 32, GROUPS = 4, ROW = CHUNK * 4 /* bytes */, WARPGROUP = 128, MOST_SHARED = 227 * 1024 };
+
+template <int warpgroups_, int n_, int groups_, int split_> struct tile {
+    static constexpr int warpgroups = warpgroups_, m = 64 * warpgroups, n = n_, groups = groups_, split = split_;
+    static constexpr int threads = WARPGROUP * (warpgroups + 1), blocks = warpgroups == 1 ? 2 : 1;
+    static constexpr int w = m * ROW, x = n * ROW, stage = w + 2 * x; /* bytes */
+    static constexpr int fold = groups > 1 && split == 1 ? m *n * 4 : 0;
+    static constexpr int beside = 1024 + fold + n * 4 + 128; /* alignment, folded sums, rows of x, barriers */
+    static constexpr int room = (blocks == 2 ? 113 * 1024 : MOST_SHARED) - beside;
+    static constexpr int stages = room / stage < 6 ? room / stage : 6;
+    static constexpr int shared = stages * stage + beside;
+    static_assert(stages >= 3 && (split == 1 || split == groups) && n % 16 == 0, "");
+    static_assert(split == 1 || m * n * 4 <= stages * stage, "");
+};
+
+enum { NO_ROW = 0xffffffffu };
+
+/* Where a block's things are. */
+template <typename T> struct block {
+    const od_product_args &a;
+    const float *x;
+    float *y;
+    uint32_t rows, row0, out0; /* rows of the call; the block's first row and output */
+    uint32_t base;             /* shared memory: the ring */
+    uint32_t first, count;     /* chunks */
+    uint32_t group;            /* chunks a group */
+
+    __device__ uint32_t w_at(uint32_t stage) const {
+        return base + stage * T::stage;
+    }
+    __device__ uint32_t x_at(uint32_t stage) const {
+        return base + stage * T::stage + T::w;
+    }
+    __device__ uint32_t lo_at(uint32_t stage) const {
+        return base + stage * T::stage + T::w + T::x;
+    }
+    __device__ uint32_t fold_at() const {
+        return base + T::stages * T::stage;
+    }
+    __device__ uint32_t row_at(uint32_t n) const { /* which row of x the tile's row n is, or NO_ROW */
+        return base + T::stages * T::stage + T::fold + n * 4;
+    }
+    __device__ uint32_t full_at(uint32_t stage) const {
+        return base + T::stages * T::stage + T::fold + T::n * 4 + stage * 16;
+    }
+    __device__ uint32_t empty_at(uint32_t stage) const {
+        return full_at(stage) + 8;
+    }
+    /* Rows of the tile of w. SWIGLU takes 8 gates and their 8 ups in turn, so that one thread gets both. */
+    __device__ uint32_t output(uint32_t m) const {
+        return out0 + (a.epilogue == OD_EPILOGUE_SWIGLU ? m / 16 * 8 + m % 8 : m);
+    }
+    __device__ uint32_t weight_row(uint32_t m) const {
+        return output(m) + (a.epilogue == OD_EPILOGUE_SWIGLU && m & 8 ? a.outs : 0);
+    }
+};
+
+/* The chunk's part of 16 bytes at `from`, k floats into a row of depth; nothing of it for a row that is not there. */
+OD_INLINE void bring(uint32_t to, const float *from, uint32_t k, uint32_t depth, bool there, bool whole) {
+    if (whole) {
+        const bool in = there && k < depth;
+        copy16(to, in ? from + k : from, in ? 16 : 0);
+        return;
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        const bool in = there && k + i < depth;
+        copy4(to + 4 * i, in ? from + k + i : from, in ? 4 : 0);
+    }
+}
+
+/* The thread's units of a chunk: 16 bytes of the rows t / 8, t / 8 + 16, … */
+template <typename T> OD_INLINE void bring_w(const block<T> &b, uint32_t chunk, uint32_t stage, bool whole) {
+    const uint32_t t = threadIdx.x, r = t / 8, k = (b.first + chunk) * CHUNK + t % 8 * 4;
+    const uint32_t step = b.a.epilogue == OD_EPILOGUE_SWIGLU ? 8 : 16, row = b.weight_row(r), out = b.output(r);
+    const uint32_t to = b.w_at(stage) + r * ROW + ((t ^ r) % 8) * 16;
+    const float *from = b.a.w + (size_t)row * b.a.depth;
+#pragma unroll 4
+    for (uint32_t i = 0; i < T::m / 16; i++) {
+        const bool there = out + step * i < b.a.outs;
+        bring(to + i * 16 * ROW, there ? from + (size_t)(step * i) * b.a.depth : b.a.w, k, b.a.depth, there, whole);
+    }
+}
+
+template <typename T> OD_INLINE void bring_x(const block<T> &b, uint32_t chunk, uint32_t stage, bool whole) {
+    const uint32_t t = threadIdx.x, r = t / 8, k = (b.first + chunk) * CHUNK + t % 8 * 4;
+    const uint32_t to = b.x_at(stage) + r * ROW + ((t ^ r) % 8) * 16;
+#pragma unroll 4
+    for (uint32_t i = 0; i < T::n / 16; i++) {
+        const uint32_t row = shared_load_word(b.row_at(r + 16 * i));
+        const bool there = row != NO_ROW;
+        bring(to + i * 16 * ROW, there ? b.x + (size_t)row * b.a.depth : b.x, k, b.a.depth, there, whole);
+    }
+}
+
+/* Each thread splits the very units that it brought, so it waits for nobody. */
+template <typename T> OD_INLINE void split_x(const block<T> &b, uint32_t stage) {
+    const uint32_t t = threadIdx.x, r = t / 8, at = r * ROW + ((t ^ r) % 8) * 16;
+#pragma unroll 4
+    for (uint32_t i = 0; i < T::n / 16; i++) {
+        float4 v = shared_load4(b.x_at(stage) + at + i * 16 * ROW);
+        v.x = tf32_round(v.x - tf32_cut(v.x));
+        v.y = tf32_round(v.y - tf32_cut(v.y));
+        v.z = tf32_round(v.z - tf32_cut(v.z));
+        v.w = tf32_round(v.w - tf32_cut(v.w));
+        shared_store4(b.lo_at(stage) + at + i * 16 * ROW, v);
+    }
+}
+
+template <typename T, bool tf32> static __device__ __forceinline__ void produce(const block<T> &b) {
+    constexpr uint32_t ahead = T::stages - 1;
+    const bool whole = b.a.depth % 4 == 0;
+    for (uint32_t c = 0; c < ahead && c < b.count; c++) bring_w(b, c, c, whole);
+    await_previous();
+    for (uint32_t c = 0; c < ahead; c++) {
+        if (c < b.count) bring_x(b, c, c, whole);
+        copy_commit();
+    }
+    uint32_t stage = 0, free_stage = ahead, parity = 1; /* of the stage that is filled next: its last round's use */
+    for (uint32_t c = 0; c < b.count; c++) {
+        copy_wait<(int)ahead - 1>();
+        if (!tf32) split_x(b, stage);
+        publish_to_tensor_cores();
+        barrier_arrive(b.full_at(stage));
+        if (++stage == T::stages) stage = 0;
+        if (c + ahead < b.count) {
+            if (c >= 1) barrier_wait(b.empty_at(free_stage), parity);
+            bring_w(b, c + ahead, free_stage, whole);
+            bring_x(b, c + ahead, free_stage, whole);
+        }
+        copy_commit();
+        if (++free_stage == T::stages) {
+            free_stage = 0;
+            parity ^= 1;
+        }
+    }
+    copy_wait<0>();
+}
+
+/* part = the chunk's product, of this warpgroup's 64 rows of w. */
+template <typename T, bool tf32>
+OD_INLINE void multiply_chunk(float (&part)[T::n / 2], uint32_t w_lane, uint32_t x_at, uint32_t lo_at) {
+    uint32_t hi[CHUNK / 8][4], lo[CHUNK / 8][4];
+    const uint32_t lane = threadIdx.x % 32;
+#pragma unroll
+    for (uint32_t s = 0; s < CHUNK / 8; s++) {
+        load_pieces(hi[s], w_lane + (((2 * s + lane / 16) ^ lane % 8) * 16));
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const float v = __uint_as_float(hi[s][i]), upper = tf32_round(v);
+            hi[s][i] = __float_as_uint(upper);
+            lo[s][i] = __float_as_uint(v - upper);
+        }
+    }
+    mma_fence();
+    if (!tf32) {
+#pragma unroll
+        for (uint32_t s = 0; s < CHUNK / 8; s++) {
+            mma<T::n>(part, lo[s], mma_tile(x_at + s * 32), s != 0);
+            mma<T::n>(part, hi[s], mma_tile(lo_at + s * 32), 1);
+        }
+    }
+#pragma unroll
+    for (uint32_t s = 0; s < CHUNK / 8; s++) mma<T::n>(part, hi[s], mma_tile(x_at + s * 32), !tf32 || s != 0);
+    mma_commit();
+    mma_wait();
+#pragma unroll
+    for (int i = 0; i < T::n / 2; i++) asm volatile("" : "+f"(part[i])::"memory"); /* no use moves up before the wait */
+}
+
+/* The consumer thread's place for 4 of its sums: i counts the tile's 8 rows of x. */
+template <typename T> OD_INLINE uint32_t sums_at(uint32_t base, uint32_t i) {
+    return base + (i * (T::threads - WARPGROUP) + threadIdx.x - WARPGROUP) * 16;
+}
+
+template <typename T> OD_INLINE float4 four(const float (&sum)[T::n / 2], int i) {
+    return make_float4(sum[4 * i], sum[4 * i + 1], sum[4 * i + 2], sum[4 * i + 3]);
+}
+OD_INLINE float4 add4(float4 p, float4 q) {
+    return make_float4(p.x + q.x, p.y + q.y, p.z + q.z, p.w + q.w);
+}
+
+/* Puts the sums of a group to those before it, and clears them. */
+template <typename T> OD_INLINE void fold(const block<T> &b, float (&sum)[T::n / 2], bool first) {
+#pragma unroll
+    for (int i = 0; i < T::n / 8; i++) {
+        const uint32_t at = sums_at<T>(b.fold_at(), i);
+        shared_store4(at, first ? four<T>(sum, i) : add4(shared_load4(at), four<T>(sum, i)));
+        sum[4 * i] = sum[4 * i + 1] = sum[4 * i + 2] = sum[4 * i + 3] = 0;
+    }
+}
+
+template <typename T, bool tf32> OD_INLINE void sum_chunks(const block<T> &b, float (&sum)[T::n / 2]) {
+    const uint32_t warp = threadIdx.x / 32 - 4, lane = threadIdx.x % 32;
+    const uint32_t w_lane = (warp * 16 + lane / 8 % 2 * 8 + lane % 8) * ROW;
+    float part[T::n / 2] = {};
+    uint32_t stage = 0, parity = 0, in_group = 0;
+    bool folded = false;
+#pragma unroll
+    for (int i = 0; i < T::n / 2; i++) sum[i] = 0;
+    for (uint32_t c = 0; c < b.count; c++) {
+        barrier_wait(b.full_at(stage), parity);
+        multiply_chunk<T, tf32>(part, b.w_at(stage) + w_lane, b.x_at(stage), b.lo_at(stage));
+        __syncwarp();
+        if (lane == 0) barrier_arrive(b.empty_at(stage));
+        if (++stage == T::stages) {
+            stage = 0;
+            parity ^= 1;
+        }
+#pragma unroll
+        for (int i = 0; i < T::n / 2; i++) sum[i] += part[i];
+        if (T::fold && ++in_group == b.group) {
+            fold(b, sum, !folded);
+            folded = true;
+            in_group = 0;
+        }
+    }
+    if (T::fold && folded) {
+#pragma unroll
+        for (int i = 0; i < T::n / 8; i++) {
+            const float4 v = add4(shared_load4(sums_at<T>(b.fold_at(), i)), four<T>(sum, i));
+            sum[4 * i] = v.x, sum[4 * i + 1] = v.y, sum[4 * i + 2] = v.z, sum[4 * i + 3] = v.w;
+        }
+    }
+}
+
+/* The element as float32 has it; rare, so its speed is no matter. */
+static __device__ __noinline__ float in_float32(const float *w, const float *x, uint32_t depth) {
+    float sum = 0;
+    for (uint32_t k = 0; k < depth; k++) sum = fmaf(w[k], x[k], sum);
+    return sum;
+}
+
+template <typename T> OD_INLINE float with_bias(const block<T> &b, float v, uint32_t weight_row, uint32_t x_row) {
+    if (!isfinite(v))
+        v = in_float32(b.a.w + (size_t)weight_row * b.a.depth, b.x + (size_t)x_row * b.a.depth, b.a.depth);
+    return v + b.a.bias[weight_row];
+}
+
+/* Four sums: v.x, v.z of one row of y, v.y, v.w of the next; .x, .y of the tile's row m of w, .z, .w of row m + 8. */
+template <typename T> OD_INLINE void finish(const block<T> &b, float4 v, uint32_t i) {
+    const uint32_t m = threadIdx.x / 32 * 16 - 64 + threadIdx.x % 32 / 4, n = 8 * i + threadIdx.x % 4 * 2;
+    const uint32_t out = b.output(m), next = b.output(m + 8);
+#pragma unroll
+    for (uint32_t e = 0; e < 2; e++) {
+        const uint32_t row = b.row0 + n + e;
+        if (row >= b.rows || out >= b.a.outs) continue;
+        const uint32_t x_row = shared_load_word(b.row_at(n + e));
+        float *y = b.y + (size_t)row * b.a.outs;
+        const float p = with_bias(b, e ? v.y : v.x, b.weight_row(m), x_row);
+        const float q = b.weight_row(m + 8) < b.a.outs || b.a.epilogue == OD_EPILOGUE_SWIGLU
+                            ? with_bias(b, e ? v.w : v.z, b.weight_row(m + 8), x_row)
+                            : 0;
+        if (b.a.epilogue == OD_EPILOGUE_SWIGLU) {
+            y[out] = p / (1.0f + expf(-p)) * q;
+            continue;
+        }
+        const bool residual = b.a.epilogue == OD_EPILOGUE_RESIDUAL;
+        y[out] = residual ? y[out] + p : p;
+        if (next < b.a.outs) y[next] = residual ? y[next] + q : q;
+    }
+}
+
+template <typename T, bool tf32> static __device__ __forceinline__ void consume(const block<T> &b) {
+    float sum[T::n / 2];
+    sum_chunks<T, tf32>(b, sum);
+    await_previous(); /* y may be what the kernel ahead reads */
+    if (T::split == 1) {
+#pragma unroll
+        for (int i = 0; i < T::n / 8; i++) finish(b, four<T>(sum, i), i);
+        return;
+    }
+    asm volatile("bar.sync 1, %0;" ::"n"(T::threads - WARPGROUP) : "memory"); /* nobody reads the ring any more */
+#pragma unroll
+    for (int i = 0; i < T::n / 8; i++) shared_store4(sums_at<T>(b.base, i), four<T>(sum, i));
+    cluster_meet();
+    for (uint32_t i = cluster_rank(); i < T::n / 8; i += T::split) {
+        float4 v = cluster_load4(sums_at<T>(b.base, i), 0);
+        for (uint32_t rank = 1; rank < T::split; rank++) v = add4(v, cluster_load4(sums_at<T>(b.base, i), rank));
+        finish(b, v, i);
+    }
+    cluster_meet(); /* a block's shared memory lasts until it has been read */
+}
+
+template <typename T, bool tf32>
+static __global__ void __launch_bounds__(T::threads, T::blocks) product(const __grid_constant__ od_product_args a) {
+    extern __shared__ char dynamic_shared[];
+    let_next_begin();
+    const od_call *call = a.call;
+    const bool head = a.rows == OD_ROWS_HEAD;
+    const uint32_t keep = call->head_patch, patches = call->n_patch;
+    const uint32_t rows = head ? call->n_row * keep : call->n_token, chunks = (a.depth + CHUNK - 1) / CHUNK;
+    const uint32_t group = T::groups == 1 ? chunks : (chunks + GROUPS - 1) / GROUPS;
+    const uint32_t rank = T::split == 1 ? 0 : cluster_rank(), first = rank * group;
+    const uint32_t left = first < chunks ? chunks - first : 0;
+    const block<T> b = {a,
+                        (const float *)call->scratch[a.x],
+                        (float *)call->scratch[a.y],
+                        rows,
+                        blockIdx.y * T::n,
+                        blockIdx.x / T::split * (a.epilogue == OD_EPILOGUE_SWIGLU ? T::m / 2 : T::m),
+                        ((uint32_t)__cvta_generic_to_shared(dynamic_shared) + 1023u) & ~1023u,
+                        first,
+                        T::split == 1 || left < group ? left : group,
+                        group};
+    if (b.row0 >= rows) {
+        await_previous(); /* so that what waits for this kernel waits for those ahead of it, too */
+        return;
+    }
+    for (uint32_t n = threadIdx.x; n < T::n; n += T::threads) {
+        const uint32_t row = b.row0 + n;
+        const uint32_t from = row >= rows ? NO_ROW : head ? row / keep * patches + patches - keep + row % keep : row;
+        asm volatile("st.shared.u32 [%0], %1;" ::"r"(b.row_at(n)), "r"(from) : "memory");
+    }
+    if (threadIdx.x == 0) {
+        for (uint32_t s = 0; s < T::stages; s++) {
+            barrier_init(b.full_at(s), WARPGROUP);
+            barrier_init(b.empty_at(s), 4 * T::warpgroups);
+        }
+    }
+    __syncthreads();
+    if (threadIdx.x < WARPGROUP) {
+        if (T::warpgroups == 2) registers_less<40>();
+        if (T::warpgroups == 3) registers_less<32>();
+        produce<T, tf32>(b);
+        if (T::split > 1) {
+            cluster_meet();
+            cluster_meet();
+        }
+    } else {
+        if (T::warpgroups == 2) registers_more<232>();
+        if (T::warpgroups == 3) registers_more<160>();
+        consume<T, tf32>(b);
+    }
+}
+
+template <typename T, bool tf32>
+static cudaError_t start(const od_product_args &a, unsigned max_rows, bool early, cudaStream_t stream) {
+    const unsigned wide = a.epilogue == OD_EPILOGUE_SWIGLU ? T::m / 2 : T::m;
+    cudaLaunchAttribute attributes[2] = {};
+    unsigned n = 0;
+    if (early) {
+        attributes[n].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+        attributes[n++].val.programmaticStreamSerializationAllowed = 1;
+    }
+    if (T::split > 1) {
+        attributes[n].id = cudaLaunchAttributeClusterDimension;
+        attributes[n].val.clusterDim.x = T::split;
+        attributes[n].val.clusterDim.y = attributes[n].val.clusterDim.z = 1;
+        n++;
+    }
+    cudaLaunchConfig_t config = {};
+    config.gridDim = dim3((a.outs + wide - 1) / wide * T::split, (max_rows + T::n - 1) / T::n);
+    config.blockDim = dim3(T::threads);
+    config.dynamicSmemBytes = T::shared;
+    config.stream = stream;
+    config.attrs = attributes;
+    config.numAttrs = n;
+    const cudaError_t code =
+        cudaFuncSetAttribute(product<T, tf32>, cudaFuncAttributeMaxDynamicSharedMemorySize, T::shared);
+    return code == cudaSuccess ? cudaLaunchKernelEx(&config, product<T, tf32>, a) : code;
+}
+
+typedef cudaError_t (*start_function)(const od_product_args &, unsigned, bool, cudaStream_t);
+
+struct config {
+    const char *name;
+    int m, n, groups, split;
+    start_function exact, tf32;
+};
+
+#define CONFIG(warpgroups, n, groups, split, name)                                                                     \
+    {                                                                                                                  \
+        name, 64 * warpgroups, n, groups, split, start<tile<warpgroups, n, groups, split>, false>,                     \
+            start<tile<warpgroups, n, groups, split>, true>                                                            \
+    }
+const config configs[] = {
+    CONFIG(1, 64, 1, 1, "64x64"),
+    CONFIG(2, 64, 1, 1, "128x64"),
+    CONFIG(2, 128, 1, 1, "128x128"),
+    CONFIG(3, 112, 1, 1, "192x112"),
+    CONFIG(1, 64, GROUPS, GROUPS, "64x64/4"),
+    CONFIG(2, 96, GROUPS, GROUPS, "128x96/4"),
+    CONFIG(2, 128, GROUPS, 1, "128x128 in 4"),
+};
+enum { CONFIGS = sizeof configs / sizeof *configs };
+
+/* Part of what a sum's bits are made of, so it depends on the weights' shape alone. */
+static int groups_of(const od_product_args *a) {
+    const uint64_t rows = (uint64_t)a->outs * (a->epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1);
+    return rows <= 1536 && a->depth >= 512 ? GROUPS : 1;
+}
+
+static unsigned divide_up(uint64_t p, uint64_t q) {
+    return (unsigned)((p + q - 1) / q);
+}
+
+/* The least time, if a multiprocessor's is in proportion to its tiles' areas, their depth and what they must load. */
+static const config *choose(const od_product_args *a, unsigned max_rows) {
+    const uint64_t outs = (uint64_t)a->outs * (a->epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1);
+    const config *best = nullptr;
+    double least = 0;
+    for (const config &c : configs) {
+        if (c.groups != groups_of(a)) continue;
+        const double blocks = (double)divide_up(outs, c.m) * divide_up(max_rows, c.n) * c.split;
+        const double mma = 6.0 * c.n * c.m / 64, load = (c.m + c.n) * 128 / 24.0, chunk = mma > load ? mma : load;
+        const double waves = (double)divide_up((uint64_t)blocks, 132);
+        const double time = waves * ((chunk + 100) * divide_up(divide_up(a->depth, CHUNK), c.split) + 3000);
+        if (!best || time < least) {
+            best = &c;
+            least = time;
+        }
+    }
+    return best;
+}
+
+} // namespace
+
+int od_tensor_product_configs(void) {
+    return CONFIGS;
+}
+
+bool od_tensor_product_fits(const od_product_args *args, int config) {
+    return config == 0 || (config > 0 && config <= CONFIGS && configs[config - 1].groups == groups_of(args));
+}
+
+const char *od_tensor_product_name(int config) {
+    return config > 0 && config <= CONFIGS ? configs[config - 1].name : "";
+}
+
+const char *od_tensor_product_math(bool tf32_only) {
+    return tf32_only ? "tf32" : "3xtf32";
+}
+
+int od_tensor_product_start(const od_product_args *args, unsigned max_rows, int config, bool tf32_only, bool early,
+                            void *stream) {
+    if (args->norm || !od_tensor_product_fits(args, config)) return cudaErrorInvalidValue;
+    if (max_rows == 0) return cudaSuccess;
+    const struct config *c = config ? &configs[config - 1] : choose(args, max_rows);
+    return (tf32_only ? c->tf32 : c->exact)(*args, max_rows, early, (cudaStream_t)stream);
+}
