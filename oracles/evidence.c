@@ -20,16 +20,23 @@ static bool open_player(od_attempt *run, od_player *p, const od_engine_api *api,
     return run->status == OD_OK;
 }
 
-/* A whole life of an engine on the script, recorded. The reference and the arbiter never round to TF32. */
-static void play_reference(od_attempt *run, od_trace *trace, od_stats *stats, const od_engine_api *api,
-                           const od_script *script) {
-    od_options options = script->c->options;
-    options.tf32 = false;
+/* A whole life of an engine on the script, recorded. */
+static bool play_life(od_attempt *run, od_trace *trace, od_stats *stats, const od_engine_api *api,
+                      const od_script *script, const od_options *options) {
     od_player p;
     od_trace_clear(trace);
-    if (!open_player(run, &p, api, script, &options)) return;
-    if (play(run, &p, od_trace_record, trace) && stats) api->stats(p.engine, stats);
+    if (!open_player(run, &p, api, script, options)) return false;
+    const bool played = play(run, &p, od_trace_record, trace);
+    if (played && stats) api->stats(p.engine, stats);
     od_player_close(&p);
+    return played;
+}
+
+/* The reference and the arbiter never round to TF32. */
+static od_options exact(const od_script *script) {
+    od_options options = script->c->options;
+    options.tf32 = false;
+    return options;
 }
 
 static void note_live(od_evidence *ev, od_player *p) {
@@ -103,14 +110,10 @@ static double mae_against(const od_trace *truth, const od_trace *other, size_t i
 }
 
 /* Who is nearer to float64, on the tensor that uses most of the contract? */
-static void arbitrate(od_evidence *ev) {
-    const od_row *row = od_evidence_worst(ev, false);
-    const od_setup *setup = ev->setup;
-    if (!row || !setup->arbiter || !(setup->always_arbiter || !od_within(row->share, od_bounds.arbiter_share))) return;
-    play_reference(&ev->arbiter_run, &ev->third, NULL, setup->arbiter, ev->script);
-    if (ev->arbiter_run.status != OD_OK) return;
+static void arbitrate(od_evidence *ev, const od_row *row) {
+    const od_options options = exact(ev->script);
     od_arbitration *a = &ev->arbitration;
-    if (setup->always_arbiter) od_evidence_near(ev);
+    if (!play_life(&ev->arbiter_run, &ev->third, NULL, ev->setup->arbiter, ev->script, &options)) return;
     if (ev->third.n_tensor != ev->ref.n_tensor) return;
     a->ran = true;
     a->cls = row->cls;
@@ -121,6 +124,26 @@ static void arbitrate(od_evidence *ev) {
         a->nearer = isnan(a->fast_mae) && !isnan(a->ref_mae) ? "ref" : "unknown";
     else
         a->nearer = a->ref_mae < a->fast_mae ? "ref" : a->fast_mae < a->ref_mae ? "fast" : "equal";
+}
+
+/* Who is nearer, on every tensor? All three play again, with hidden states, into the traces, which rows then no longer
+ * belong to. Whichever fails, it is the arbitration that failed. */
+static void arbitrate_all(od_evidence *ev) {
+    const od_setup *setup = ev->setup;
+    od_options plain = exact(ev->script), fast = ev->script->c->options;
+    plain.hidden = fast.hidden = true;
+    if (play_life(&ev->arbiter_run, &ev->third, NULL, setup->arbiter, ev->script, &plain) &&
+        play_life(&ev->arbiter_run, &ev->ref, NULL, setup->ref, ev->script, &plain) &&
+        play_life(&ev->arbiter_run, &ev->fast, NULL, setup->fast, ev->script, &fast))
+        od_evidence_near(ev);
+}
+
+static void ask_arbiter(od_evidence *ev) {
+    const od_row *row = od_evidence_worst(ev, false);
+    const od_setup *setup = ev->setup;
+    if (!row || !setup->arbiter) return;
+    if (setup->always_arbiter || !od_within(row->share, od_bounds.arbiter_share)) arbitrate(ev, row);
+    if (setup->always_arbiter && ev->arbiter_run.status == OD_OK) arbitrate_all(ev);
 }
 
 static void forget(od_evidence *ev, const od_script *script, const od_setup *setup) {
@@ -134,7 +157,8 @@ static void forget(od_evidence *ev, const od_script *script, const od_setup *set
 
 void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup *setup, unsigned needs) {
     forget(ev, script, setup);
-    play_reference(&ev->ref_run, &ev->ref, &ev->ref_stats, setup->ref, script);
+    const od_options options = exact(script);
+    play_life(&ev->ref_run, &ev->ref, &ev->ref_stats, setup->ref, script, &options);
     if (ev->ref_run.status != OD_OK && ev->ref_run.status != OD_BAD_INPUT) return;
     od_player p;
     if (!open_player(&ev->fast_run, &p, setup->fast, script, &script->c->options)) return;
@@ -148,7 +172,7 @@ void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup
     od_player_close(&p);
     if (ev->fast_run.status != OD_OK || ev->ref_run.status != OD_OK) return;
     if (needs & OD_NEED_FRESH) play_fresh(ev);
-    arbitrate(ev);
+    ask_arbiter(ev);
 }
 
 void od_evidence_free(od_evidence *ev) {

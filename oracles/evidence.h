@@ -5,7 +5,8 @@
  *   fast        1 play, compared; then on the same engine: reset, play; poison, new sessions, play
  *   plain       1 play (graph, autotune and fused off), where the case asks for any of them; timed pairs on request
  *   fresh fast  1 play on a new engine
- *   arbiter     1 play of ref64, where a tensor uses much of the contract, or on request */
+ *   arbiter     1 play of ref64, where a tensor uses much of the contract, or on request; on request then 1 play of all
+ *               three, with hidden states */
 #ifndef OD_ORACLES_EVIDENCE_H
 #define OD_ORACLES_EVIDENCE_H
 
@@ -116,7 +117,7 @@ enum od_status od_evidence_time(od_evidence *ev, od_player *fast, od_player *pla
 /* evidence_rows.c: compares the two traces into the rows. */
 void od_evidence_compare(od_evidence *ev);
 
-/* evidence_near.c: both traces against the arbiter's, into arbitration.near. */
+/* evidence_near.c: both traces, of plays with hidden states, against the arbiter's, into arbitration.near. */
 void od_evidence_near(od_evidence *ev);
 
 #endif
