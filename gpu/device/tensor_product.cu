@@ -1,12 +1,11 @@
 /* y = epilogue(x·wᵀ) on the tensor cores (see tensor_product.h).
  *
- * With v = hi + lo, hi and lo TF32, x·w ≈ lo·hi + hi·lo + hi·hi misses only lo·lo and the last bits of lo. w's hi is
- * rounded and x's is cut, which the tensor cores do by themselves: so w's lo has either sign and what is missed has no
- * bias. The tensor cores add by cutting, too, so no sum is left to them for longer than a chunk of the depth: its sum
- * is added to a register in float32.
+ * With v = hi + lo, hi = v rounded to TF32 and lo the rest, x·w ≈ lo·hi + hi·lo + hi·hi misses only lo·lo and lo's
+ * last bit, which have either sign. The tensor cores add by cutting, which has a bias, so no sum is left to them for
+ * longer than a chunk of the depth: its sum is added to a register in float32.
  *
- * A block is one warpgroup that brings chunks to shared memory and splits x, and consumers that hold 64 rows of w each
- * as the product's left side, split in registers. Chunks go round a ring of stages: [w][x, as it is: hi][x's lo].
+ * A block is a warpgroup that brings chunks to shared memory and splits x there, and consumers that hold 64 rows of w
+ * each as the product's left side, split in registers. Chunks go round a ring of stages: [w][x's hi][x's lo].
  *
  * Narrow products over a long depth are summed in four parts (`groups`), which are then added in order: by one block
  * after the other, or by four blocks of a cluster at once, with the same bits. */
@@ -15,14 +14,14 @@
 
 namespace {
 
-enum { CHUNK = 32, GROUPS = 4, ROW = CHUNK * 4 /* bytes */, WARPGROUP = 128, MOST_SHARED = 227 * 1024 };
+enum { CHUNK = 32, GROUPS = 4, ROW = CHUNK * 4 /* bytes */, WARPGROUP = 128, LOADERS = 64, MOST_SHARED = 227 * 1024 };
 
 template <int warpgroups_, int n_, int groups_, int split_> struct tile {
     static constexpr int warpgroups = warpgroups_, m = 64 * warpgroups, n = n_, groups = groups_, split = split_;
     static constexpr int threads = WARPGROUP * (warpgroups + 1), blocks = warpgroups == 1 ? 2 : 1;
     static constexpr int w = m * ROW, x = n * ROW, stage = w + 2 * x; /* bytes */
     static constexpr int fold = groups > 1 && split == 1 ? m *n * 4 : 0;
-    static constexpr int beside = 1024 + fold + n * 4 + 128; /* alignment, folded sums, rows of x, barriers */
+    static constexpr int beside = 1024 + fold + n * 4 + 24 * 6; /* alignment, folded sums, rows of x, barriers */
     static constexpr int room = (blocks == 2 ? 113 * 1024 : MOST_SHARED) - beside;
     static constexpr int stages = room / stage < 6 ? room / stage : 6;
     static constexpr int shared = stages * stage + beside;
@@ -57,11 +56,15 @@ template <typename T> struct block {
     __device__ uint32_t row_at(uint32_t n) const { /* which row of x the tile's row n is, or NO_ROW */
         return base + T::stages * T::stage + T::fold + n * 4;
     }
+    /* A stage's barriers: x and w are there; x has been split; the consumers are done with it. */
+    __device__ uint32_t raw_at(uint32_t stage) const {
+        return base + T::stages * T::stage + T::fold + T::n * 4 + stage * 24;
+    }
     __device__ uint32_t full_at(uint32_t stage) const {
-        return base + T::stages * T::stage + T::fold + T::n * 4 + stage * 16;
+        return raw_at(stage) + 8;
     }
     __device__ uint32_t empty_at(uint32_t stage) const {
-        return full_at(stage) + 8;
+        return raw_at(stage) + 16;
     }
     /* Rows of the tile of w. SWIGLU takes 8 gates and their 8 ups in turn, so that one thread gets both. */
     __device__ uint32_t output(uint32_t m) const {
@@ -72,85 +75,100 @@ template <typename T> struct block {
     }
 };
 
-/* The chunk's part of 16 bytes at `from`, k floats into a row of depth; nothing of it for a row that is not there. */
-OD_INLINE void bring(uint32_t to, const float *from, uint32_t k, uint32_t depth, bool there, bool whole) {
-    if (whole) {
+/* 16 bytes of a row of depth floats, k floats into it; zeros beyond its end and for a row that is not there. */
+template <bool whole> OD_INLINE void bring(uint32_t to, const float *row, uint32_t k, uint32_t depth, bool there) {
+    if constexpr (whole) { /* the depth is a multiple of 4, so rows are aligned and a unit is inside or outside */
         const bool in = there && k < depth;
-        copy16(to, in ? from + k : from, in ? 16 : 0);
-        return;
-    }
-    for (uint32_t i = 0; i < 4; i++) {
-        const bool in = there && k + i < depth;
-        copy4(to + 4 * i, in ? from + k + i : from, in ? 4 : 0);
+        copy16(to, in ? row + k : row, in ? 16 : 0);
+    } else {
+        for (uint32_t i = 0; i < 4; i++) {
+            const bool in = there && k + i < depth;
+            copy4(to + 4 * i, in ? row + k + i : row, in ? 4 : 0);
+        }
     }
 }
 
-/* The thread's units of a chunk: 16 bytes of the rows t / 8, t / 8 + 16, … */
-template <typename T> OD_INLINE void bring_w(const block<T> &b, uint32_t chunk, uint32_t stage, bool whole) {
+/* A loading thread's units of a chunk: 16 bytes of the rows t / 8, t / 8 + 8, … */
+template <bool whole, typename T> OD_INLINE void bring_w(const block<T> &b, uint32_t chunk, uint32_t stage) {
     const uint32_t t = threadIdx.x, r = t / 8, k = (b.first + chunk) * CHUNK + t % 8 * 4;
-    const uint32_t step = b.a.epilogue == OD_EPILOGUE_SWIGLU ? 8 : 16, row = b.weight_row(r), out = b.output(r);
     const uint32_t to = b.w_at(stage) + r * ROW + ((t ^ r) % 8) * 16;
-    const float *from = b.a.w + (size_t)row * b.a.depth;
 #pragma unroll 4
-    for (uint32_t i = 0; i < T::m / 16; i++) {
-        const bool there = out + step * i < b.a.outs;
-        bring(to + i * 16 * ROW, there ? from + (size_t)(step * i) * b.a.depth : b.a.w, k, b.a.depth, there, whole);
+    for (uint32_t i = 0; i < T::m / 8; i++) {
+        const uint32_t m = r + 8 * i;
+        const bool there = b.output(m) < b.a.outs;
+        const float *row = b.a.w + (there ? (size_t)b.weight_row(m) * b.a.depth : 0);
+        bring<whole>(to + i * 8 * ROW, row, k, b.a.depth, there);
     }
 }
 
-template <typename T> OD_INLINE void bring_x(const block<T> &b, uint32_t chunk, uint32_t stage, bool whole) {
+template <bool whole, typename T> OD_INLINE void bring_x(const block<T> &b, uint32_t chunk, uint32_t stage) {
     const uint32_t t = threadIdx.x, r = t / 8, k = (b.first + chunk) * CHUNK + t % 8 * 4;
     const uint32_t to = b.x_at(stage) + r * ROW + ((t ^ r) % 8) * 16;
 #pragma unroll 4
-    for (uint32_t i = 0; i < T::n / 16; i++) {
-        const uint32_t row = shared_load_word(b.row_at(r + 16 * i));
+    for (uint32_t i = 0; i < T::n / 8; i++) {
+        const uint32_t row = shared_load_word(b.row_at(r + 8 * i));
         const bool there = row != NO_ROW;
-        bring(to + i * 16 * ROW, there ? b.x + (size_t)row * b.a.depth : b.x, k, b.a.depth, there, whole);
+        bring<whole>(to + i * 8 * ROW, b.x + (there ? (size_t)row * b.a.depth : 0), k, b.a.depth, there);
     }
 }
 
-/* Each thread splits the very units that it brought, so it waits for nobody. */
-template <typename T> OD_INLINE void split_x(const block<T> &b, uint32_t stage) {
-    const uint32_t t = threadIdx.x, r = t / 8, at = r * ROW + ((t ^ r) % 8) * 16;
+/* Two warps load. They never wait for what they load, nor may they fence: a fence waits for all their copies. */
+template <bool whole, typename T> OD_INLINE void load_chunks(const block<T> &b) {
+    const uint32_t early = b.count < T::stages ? b.count : T::stages;
+    for (uint32_t c = 0; c < early; c++) bring_w<whole>(b, c, c);
+    await_previous();
+    uint32_t stage = 0, parity = 1; /* of the stage's last use; the first waits for nothing */
+    for (uint32_t c = 0; c < b.count; c++) {
+        barrier_wait(b.empty_at(stage), parity);
+        if (c >= early) bring_w<whole>(b, c, stage);
+        bring_x<whole>(b, c, stage);
+        barrier_arrive_copied(b.raw_at(stage));
+        if (++stage == T::stages) {
+            stage = 0;
+            parity ^= 1;
+        }
+    }
+    copy_wait_all();
+}
+
+/* The thread's units of a chunk of x: 16 bytes of the rows t / 8, t / 8 + 8, … */
+template <typename T> OD_INLINE void split_x(uint32_t x_at, uint32_t t) {
+    const uint32_t at = x_at + t / 8 * ROW + ((t ^ t / 8) % 8) * 16;
 #pragma unroll 4
-    for (uint32_t i = 0; i < T::n / 16; i++) {
-        float4 v = shared_load4(b.x_at(stage) + at + i * 16 * ROW);
-        v.x = tf32_round(v.x - tf32_cut(v.x));
-        v.y = tf32_round(v.y - tf32_cut(v.y));
-        v.z = tf32_round(v.z - tf32_cut(v.z));
-        v.w = tf32_round(v.w - tf32_cut(v.w));
-        shared_store4(b.lo_at(stage) + at + i * 16 * ROW, v);
+    for (uint32_t i = 0; i < T::n / 8; i++) {
+        const uint32_t hi_at = at + i * 8 * ROW;
+        const float4 v = shared_load4(hi_at);
+        const float4 hi = make_float4(tf32_round(v.x), tf32_round(v.y), tf32_round(v.z), tf32_round(v.w));
+        shared_store4(hi_at, hi);
+        shared_store4(hi_at + T::x, make_float4(v.x - hi.x, v.y - hi.y, v.z - hi.z, v.w - hi.w));
+    }
+}
+
+/* Two warps split x as soon as it is there. */
+template <typename T, bool tf32> OD_INLINE void split_chunks(const block<T> &b) {
+    const uint32_t t = threadIdx.x - LOADERS;
+    uint32_t stage = 0, parity = 0;
+    for (uint32_t c = 0; c < b.count; c++) {
+        barrier_wait(b.raw_at(stage), parity);
+        if constexpr (!tf32) split_x<T>(b.x_at(stage), t);
+        publish_to_tensor_cores();
+        __syncwarp();
+        if (t % 32 == 0) barrier_arrive(b.full_at(stage));
+        if (++stage == T::stages) {
+            stage = 0;
+            parity ^= 1;
+        }
     }
 }
 
 template <typename T, bool tf32> static __device__ __forceinline__ void produce(const block<T> &b) {
-    constexpr uint32_t ahead = T::stages - 1;
-    const bool whole = b.a.depth % 4 == 0;
-    for (uint32_t c = 0; c < ahead && c < b.count; c++) bring_w(b, c, c, whole);
-    await_previous();
-    for (uint32_t c = 0; c < ahead; c++) {
-        if (c < b.count) bring_x(b, c, c, whole);
-        copy_commit();
-    }
-    uint32_t stage = 0, free_stage = ahead, parity = 1; /* of the stage that is filled next: its last round's use */
-    for (uint32_t c = 0; c < b.count; c++) {
-        copy_wait<(int)ahead - 1>();
-        if (!tf32) split_x(b, stage);
-        publish_to_tensor_cores();
-        barrier_arrive(b.full_at(stage));
-        if (++stage == T::stages) stage = 0;
-        if (c + ahead < b.count) {
-            if (c >= 1) barrier_wait(b.empty_at(free_stage), parity);
-            bring_w(b, c + ahead, free_stage, whole);
-            bring_x(b, c + ahead, free_stage, whole);
-        }
-        copy_commit();
-        if (++free_stage == T::stages) {
-            free_stage = 0;
-            parity ^= 1;
-        }
-    }
-    copy_wait<0>();
+    if (threadIdx.x >= LOADERS)
+        split_chunks<T, tf32>(b);
+    else if (b.a.depth % 4 == 0)
+        load_chunks<true>(b);
+    else
+        load_chunks<false>(b);
+    __syncwarp();
 }
 
 /* part = the chunk's product, of this warpgroup's 64 rows of w. */
@@ -163,9 +181,9 @@ OD_INLINE void multiply_chunk(float (&part)[T::n / 2], uint32_t w_lane, uint32_t
         load_pieces(hi[s], w_lane + (((2 * s + lane / 16) ^ lane % 8) * 16));
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            const float v = __uint_as_float(hi[s][i]), upper = tf32_round(v);
+            const float v = __uint_as_float(hi[s][i]), upper = tf32 ? v : tf32_round(v);
             hi[s][i] = __float_as_uint(upper);
-            lo[s][i] = __float_as_uint(v - upper);
+            lo[s][i] = tf32 ? 0 : __float_as_uint(v - upper);
         }
     }
     mma_fence();
@@ -330,7 +348,8 @@ static __global__ void __launch_bounds__(T::threads, T::blocks) product(const __
     }
     if (threadIdx.x == 0) {
         for (uint32_t s = 0; s < T::stages; s++) {
-            barrier_init(b.full_at(s), WARPGROUP);
+            barrier_init(b.raw_at(s), LOADERS);
+            barrier_init(b.full_at(s), 2);
             barrier_init(b.empty_at(s), 4 * T::warpgroups);
         }
     }
@@ -393,10 +412,17 @@ struct config {
 const config configs[] = {
     CONFIG(1, 64, 1, 1, "64x64"),
     CONFIG(2, 64, 1, 1, "128x64"),
+    CONFIG(2, 96, 1, 1, "128x96"),
+    CONFIG(2, 112, 1, 1, "128x112"),
     CONFIG(2, 128, 1, 1, "128x128"),
+    CONFIG(3, 64, 1, 1, "192x64"),
     CONFIG(3, 112, 1, 1, "192x112"),
     CONFIG(1, 64, GROUPS, GROUPS, "64x64/4"),
+    CONFIG(2, 64, GROUPS, GROUPS, "128x64/4"),
     CONFIG(2, 96, GROUPS, GROUPS, "128x96/4"),
+    CONFIG(2, 112, GROUPS, GROUPS, "128x112/4"),
+    CONFIG(3, 64, GROUPS, GROUPS, "192x64/4"),
+    CONFIG(2, 96, GROUPS, 1, "128x96 in 4"),
     CONFIG(2, 128, GROUPS, 1, "128x128 in 4"),
 };
 enum { CONFIGS = sizeof configs / sizeof *configs };

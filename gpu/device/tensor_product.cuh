@@ -22,11 +22,8 @@ OD_INLINE void copy16(uint32_t to, const float *from, uint32_t valid) {
 OD_INLINE void copy4(uint32_t to, const float *from, uint32_t valid) {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to), "l"(from), "r"(valid) : "memory");
 }
-OD_INLINE void copy_commit() {
-    asm volatile("cp.async.commit_group;" ::: "memory");
-}
-template <int n> OD_INLINE void copy_wait() {
-    asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory");
+OD_INLINE void copy_wait_all() {
+    asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
 OD_INLINE float4 shared_load4(uint32_t at) {
@@ -56,6 +53,10 @@ OD_INLINE void barrier_init(uint32_t at, uint32_t arrivals) {
 }
 OD_INLINE void barrier_arrive(uint32_t at) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(at) : "memory");
+}
+/* Arrives when all of the thread's copies until now have been made. */
+OD_INLINE void barrier_arrive_copied(uint32_t at) {
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(at) : "memory");
 }
 OD_INLINE void barrier_wait(uint32_t at, uint32_t parity) {
     asm volatile("{\n.reg .pred p;\n"
@@ -95,14 +96,10 @@ template <int n> OD_INLINE void registers_less() {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(n));
 }
 
-/* The tensor cores read TF32: a float's upper 19 bits. */
-OD_INLINE float tf32_cut(float x) {
-    return __uint_as_float(__float_as_uint(x) & 0xffffe000u);
-}
-OD_INLINE float tf32_round(float x) { /* to nearest; beyond the largest becomes infinite; NaN stays NaN */
-    uint32_t v;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(v) : "f"(x));
-    return __uint_as_float(v);
+/* The tensor cores read TF32: a float's upper 19 bits. To nearest, halves away from zero; beyond the largest becomes
+ * infinite, and infinity stays. A NaN may become 0, but then v - tf32_round(v) is still NaN. */
+OD_INLINE float tf32_round(float v) {
+    return __uint_as_float((__float_as_uint(v) + 0x1000u) & 0xffffe000u);
 }
 
 OD_INLINE void mma_fence() {
