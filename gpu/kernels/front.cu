@@ -55,23 +55,37 @@ OD_DEVICE uint32_t front_add(uint32_t a, uint32_t b) {
     return a + b;
 }
 
-/* sum[i] = start + x[0] + … + x[i]. They may be the same: loads run a batch ahead of the chain of additions, so that it
- * need not wait for them. */
+enum { FRONT_BATCH = 8 };
+
+template <typename Sum, typename X> OD_DEVICE void front_fetch(Sum to[FRONT_BATCH], const X *x) {
+    for (int j = 0; j < FRONT_BATCH; j++) to[j] = x[j];
+}
+
+template <typename Sum> OD_DEVICE Sum front_chain(Sum *sum, const Sum x[FRONT_BATCH], Sum start) {
+    for (int j = 0; j < FRONT_BATCH; j++) sum[j] = start = front_add(start, x[j]);
+    return start;
+}
+
+/* sum[i] = start + x[0] + … + x[i]. They may be the same memory: loads run a batch ahead of the chain of additions,
+ * which thereby need not wait for them. */
 template <typename Sum, typename X> OD_DEVICE void front_running(Sum *sum, const X *x, uint32_t n, Sum start) {
-    enum { BATCH = 8 };
-    Sum now[BATCH], next[BATCH];
+    Sum one[FRONT_BATCH], two[FRONT_BATCH];
     uint32_t i = 0;
-    if (n >= BATCH)
-        for (int j = 0; j < BATCH; j++) next[j] = x[j];
-    for (; i + BATCH <= n; i += BATCH) {
-        const bool more = i + 2 * BATCH <= n;
-        for (int j = 0; j < BATCH; j++) {
-            now[j] = next[j];
-            if (more) next[j] = x[i + BATCH + j];
+    if (n >= FRONT_BATCH) {
+        front_fetch(one, x);
+        for (; i + 3 * FRONT_BATCH <= n; i += 2 * FRONT_BATCH) {
+            front_fetch(two, x + i + FRONT_BATCH);
+            start = front_chain(sum + i, one, start);
+            front_fetch(one, x + i + 2 * FRONT_BATCH);
+            start = front_chain(sum + i + FRONT_BATCH, two, start);
         }
-        for (int j = 0; j < BATCH; j++) sum[i + j] = start = front_add(start, now[j]);
+        const bool more = i + 2 * FRONT_BATCH <= n;
+        if (more) front_fetch(two, x + i + FRONT_BATCH);
+        start = front_chain(sum + i, one, start);
+        if (more) start = front_chain(sum + i + FRONT_BATCH, two, start);
+        i += more ? 2 * FRONT_BATCH : FRONT_BATCH;
     }
-    for (; i < n; i++) sum[i] = start = front_add(start, x[i]);
+    for (; i < n; i++) sum[i] = start = front_add(start, (Sum)x[i]);
 }
 
 /* Step t, which goes into the series if it is new. */
