@@ -76,12 +76,12 @@ enum od_status od_result_run(FILE *out, const od_run_info *i, const od_judge *j,
 }
 
 static json_t *stats(const od_stats *s) {
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "host_live", count(s->host_live), "host_peak",
-                     count(s->host_peak), "device_live", count(s->device_live), "device_peak", count(s->device_peak),
-                     "launches", count(s->launches), "captures", count(s->captures), "replays", count(s->replays),
-                     "cache_hits", count(s->cache_hits), "fallbacks", count(s->fallbacks), "replaced",
-                     count(s->replaced), "math_mode", text(s->math_mode ? s->math_mode : ""), "device",
-                     text(s->device ? s->device : ""));
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b}", "host_live", count(s->host_live),
+                     "host_peak", count(s->host_peak), "device_live", count(s->device_live), "device_peak",
+                     count(s->device_peak), "launches", count(s->launches), "captures", count(s->captures), "replays",
+                     count(s->replays), "cache_hits", count(s->cache_hits), "fallbacks", count(s->fallbacks),
+                     "replaced", count(s->replaced), "math_mode", text(s->math_mode ? s->math_mode : ""), "device",
+                     text(s->device ? s->device : ""), "rolled_back", s->rolled_back, "emulated", s->emulated);
 }
 
 static json_t *row(const od_row *r) {

@@ -16,6 +16,10 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         od_rule(out, OD_SKIPPED, "the case asks for the plain path itself");
         return;
     }
+    if (ev->fast_stats.rolled_back) {
+        od_rule(out, OD_SKIPPED, "OD_DISABLE_FAST rolled the engine back: both are the plain path");
+        return;
+    }
     if (od_timing_is_void(ev)) {
         od_rule(out, OD_SKIPPED, "fused kernels on an emulated device: how long they take there says nothing");
         return;

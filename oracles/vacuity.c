@@ -15,6 +15,10 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         od_rule_finding(out, "zero", "-", 0, 0, "every value compared is zero on both sides");
         return;
     }
+    if (f->rolled_back && (o->graph || o->fused || o->autotune)) {
+        od_rule(out, OD_INCONCLUSIVE, "OD_DISABLE_FAST rolled the engine back: what the case asks for was not run");
+        return;
+    }
     if (o->graph && ev->setup->fast->recapture && f->replays == 0) {
         od_rule_finding(out, "graph", "-", 0, 1, "graphs were asked for, none was replayed (%llu captured)",
                         (unsigned long long)f->captures);

@@ -75,7 +75,8 @@ static enum od_status create(fake_knobs *k, od_engine **out, const od_model *mod
                                .device_peak = (size_t)(factor * HONEST_DEVICE),
                                .math_mode = "float32",
                                .device = "fake",
-                               .emulated = k->emulated};
+                               .emulated = k->emulated,
+                               .rolled_back = k->rolled_back};
     *out = engine;
     return OD_OK;
 }

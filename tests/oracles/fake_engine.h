@@ -27,7 +27,7 @@ typedef struct fake_knobs {
     double graph_jitter;               /* with graph on every other play takes so many times longer (0 = 1) */
     bool no_replay, no_hit;
     bool captures_anew; /* a graph with every prefill, not with the engine's first alone */
-    bool emulated;
+    bool emulated, rolled_back;
     unsigned fallbacks, replaced;
     enum od_status fail; /* of call `call`, from play `fail_from` of the engine on (0: the first) */
     unsigned fail_from;

@@ -119,6 +119,24 @@ START_TEST(required_by_name_a_speed_that_was_skipped_is_no_pass) {
 }
 END_TEST
 
+/* An engine that was told to ignore what the case asks for proves nothing of it, and has done nothing wrong. */
+START_TEST(a_rolled_back_engine_is_no_pass_and_no_finding) {
+    unsigned vacuity;
+    ck_assert_int_eq(od_oracle_find(&vacuity, "vacuity", NULL), OD_OK);
+    judge.setup.oracles |= 1u << speed;
+    judge.setup.speed_seconds = 1e-9;
+    fake_fast_knobs.rolled_back = fake_fast_knobs.no_replay = true;
+    od_judge_case(&v, &judge, &c);
+    ck_assert_int_eq(v.outcome, OD_INCONCLUSIVE);
+    ck_assert_int_eq(v.ruling[vacuity].outcome, OD_INCONCLUSIVE);
+    ck_assert_int_eq(v.ruling[speed].outcome, OD_SKIPPED);
+    ck_assert_ptr_nonnull(strstr(v.reason, "OD_DISABLE_FAST"));
+    c.options.graph = false; /* nothing was taken from it */
+    od_judge_case(&v, &judge, &c);
+    ck_assert_msg(v.outcome == OD_PASS, "%s", v.reason);
+}
+END_TEST
+
 Suite *suite_modes(void) {
     Suite *s = suite_create("modes");
     TCase *t = tcase_create("modes");
@@ -130,6 +148,7 @@ Suite *suite_modes(void) {
     tcase_add_test(t, captures_need_a_second_play_and_an_engine_with_graphs);
     tcase_add_test(t, fused_kernels_are_not_timed_where_the_device_is_emulated);
     tcase_add_test(t, required_by_name_a_speed_that_was_skipped_is_no_pass);
+    tcase_add_test(t, a_rolled_back_engine_is_no_pass_and_no_finding);
     suite_add_tcase(s, t);
     return s;
 }
