@@ -12,9 +12,21 @@
 #include "gpu/device/tensor_product.cuh"
 #include "gpu/device/tensor_product.h"
 
+#ifndef OD_STEPS
+#define OD_STEPS 2
+#endif
+
 namespace {
 
-enum { CHUNK = 32, GROUPS = 4, ROW = CHUNK * 4 /* bytes */, WARPGROUP = 128, LOADERS = 64, MOST_SHARED = 227 * 1024 };
+enum {
+    CHUNK = 32,
+    GROUPS = 4,
+    ROW = CHUNK * 4 /* bytes */,
+    WARPGROUP = 128,
+    LOADERS = 64,
+    STEPS = OD_STEPS,
+    MOST_SHARED = 227 * 1024
+};
 
 template <int warpgroups_, int n_, int groups_, int split_> struct tile {
     static constexpr int warpgroups = warpgroups_, m = 64 * warpgroups, n = n_, groups = groups_, split = split_;
@@ -25,6 +37,9 @@ template <int warpgroups_, int n_, int groups_, int split_> struct tile {
     static constexpr int room = (blocks == 2 ? 113 * 1024 : MOST_SHARED) - beside;
     static constexpr int stages = room / stage < 6 ? room / stage : 6;
     static constexpr int shared = stages * stage + beside;
+    /* A thread; both together are what the block was started with. One consumer leaves them as they are. */
+    static constexpr int consumer_registers = warpgroups == 2 ? 208 : n > 64 ? 160 : 152;
+    static constexpr int producer_registers = warpgroups == 2 ? 88 : 512 - 3 * consumer_registers;
     static_assert(stages >= 3 && (split == 1 || split == groups) && n % 16 == 0, "");
     static_assert(split == 1 || m * n * 4 <= stages * stage, "");
 };
@@ -37,18 +52,17 @@ template <typename T> struct block {
     const float *x;
     float *y;
     uint32_t rows, row0, out0; /* rows of the call; the block's first row and output */
-    uint32_t base;             /* shared memory: the ring */
-    uint32_t first, count;     /* chunks */
-    uint32_t group;            /* chunks a group */
+    bool gather;               /* the rows of x are not one after the other */
+    const CUtensorMap *w_map;
+    uint32_t base;         /* shared memory: the ring */
+    uint32_t first, count; /* chunks */
+    uint32_t group;        /* chunks a group */
 
     __device__ uint32_t w_at(uint32_t stage) const {
         return base + stage * T::stage;
     }
     __device__ uint32_t x_at(uint32_t stage) const {
         return base + stage * T::stage + T::w;
-    }
-    __device__ uint32_t lo_at(uint32_t stage) const {
-        return base + stage * T::stage + T::w + T::x;
     }
     __device__ uint32_t fold_at() const {
         return base + T::stages * T::stage;
@@ -66,49 +80,74 @@ template <typename T> struct block {
     __device__ uint32_t empty_at(uint32_t stage) const {
         return raw_at(stage) + 16;
     }
-    /* Rows of the tile of w. SWIGLU takes 8 gates and their 8 ups in turn, so that one thread gets both. */
+    /* Rows of the tile of w as the consumers take them: for SWIGLU 8 gates and their 8 ups in turn, so that one thread
+     * gets both; in shared memory all gates stand before all ups. */
+    __device__ bool pairs() const {
+        return a.epilogue == OD_EPILOGUE_SWIGLU;
+    }
     __device__ uint32_t output(uint32_t m) const {
-        return out0 + (a.epilogue == OD_EPILOGUE_SWIGLU ? m / 16 * 8 + m % 8 : m);
+        return out0 + (pairs() ? m / 16 * 8 + m % 8 : m);
     }
     __device__ uint32_t weight_row(uint32_t m) const {
-        return output(m) + (a.epilogue == OD_EPILOGUE_SWIGLU && m & 8 ? a.outs : 0);
+        return output(m) + (pairs() && m & 8 ? a.outs : 0);
+    }
+    __device__ uint32_t shared_row(uint32_t m) const {
+        return pairs() ? (m & 8 ? T::m / 2 : 0) + m / 16 * 8 + m % 8 : m;
     }
 };
 
 /* 16 bytes of a row of depth floats, k floats into it; zeros beyond its end and for a row that is not there. */
-template <bool whole> OD_INLINE void bring(uint32_t to, const float *row, uint32_t k, uint32_t depth, bool there) {
-    if constexpr (whole) { /* the depth is a multiple of 4, so rows are aligned and a unit is inside or outside */
-        const bool in = there && k < depth;
-        copy16(to, in ? row + k : row, in ? 16 : 0);
-    } else {
-        for (uint32_t i = 0; i < 4; i++) {
-            const bool in = there && k + i < depth;
-            copy4(to + 4 * i, in ? row + k + i : row, in ? 4 : 0);
-        }
+OD_INLINE void bring_slowly(uint32_t to, const float *row, uint32_t k, uint32_t depth, bool there) {
+    for (uint32_t i = 0; i < 4; i++) {
+        const bool in = there && k + i < depth;
+        copy4(to + 4 * i, in ? row + k + i : row, in ? 4 : 0);
     }
 }
 
-/* A loading thread's units of a chunk: 16 bytes of the rows t / 8, t / 8 + 8, … */
+/* A loading thread's units of a chunk: 16 bytes of the rows t / 8, t / 8 + 8, … Rows of w come by the copy engine where
+ * they are aligned, as rows of x come 16 bytes at a time; otherwise all come float by float. */
+template <typename T> OD_INLINE void bring_w_slowly(const block<T> &b, uint32_t chunk, uint32_t stage) {
+    const uint32_t t = threadIdx.x, k = (b.first + chunk) * CHUNK + t % 8 * 4;
+    for (uint32_t s = t / 8; s < T::m; s += LOADERS / 8) {
+        const uint32_t half = b.pairs() ? T::m / 2 : T::m, out = b.out0 + s % half;
+        const bool there = out < b.a.outs;
+        const float *row = b.a.w + (there ? (size_t)(out + s / half * b.a.outs) * b.a.depth : 0);
+        bring_slowly(b.w_at(stage) + s * ROW + ((t ^ s) % 8) * 16, row, k, b.a.depth, there);
+    }
+}
+
 template <bool whole, typename T> OD_INLINE void bring_w(const block<T> &b, uint32_t chunk, uint32_t stage) {
-    const uint32_t t = threadIdx.x, r = t / 8, k = (b.first + chunk) * CHUNK + t % 8 * 4;
-    const uint32_t to = b.w_at(stage) + r * ROW + ((t ^ r) % 8) * 16;
-#pragma unroll 4
-    for (uint32_t i = 0; i < T::m / 8; i++) {
-        const uint32_t m = r + 8 * i;
-        const bool there = b.output(m) < b.a.outs;
-        const float *row = b.a.w + (there ? (size_t)b.weight_row(m) * b.a.depth : 0);
-        bring<whole>(to + i * 8 * ROW, row, k, b.a.depth, there);
+    if constexpr (whole) {
+        if (threadIdx.x == 0) {
+            barrier_arrive_expecting(b.raw_at(stage), T::w);
+            copy_box(b.w_at(stage), b.w_map, (b.first + chunk) * CHUNK, b.out0, b.raw_at(stage));
+        }
+    } else {
+        bring_w_slowly(b, chunk, stage);
+        if (threadIdx.x == 0) barrier_arrive(b.raw_at(stage));
     }
 }
 
 template <bool whole, typename T> OD_INLINE void bring_x(const block<T> &b, uint32_t chunk, uint32_t stage) {
     const uint32_t t = threadIdx.x, r = t / 8, k = (b.first + chunk) * CHUNK + t % 8 * 4;
     const uint32_t to = b.x_at(stage) + r * ROW + ((t ^ r) % 8) * 16;
-#pragma unroll 4
+    if (whole && !b.gather) {
+        const uint32_t left = k < b.a.depth ? b.rows - b.row0 : 0;
+        const float *from = b.x + (size_t)(b.row0 + r) * b.a.depth + k;
+#pragma unroll
+        for (uint32_t i = 0; i < T::n / 8; i++, from += 8 * b.a.depth)
+            copy16(to + i * 8 * ROW, from, r + 8 * i < left ? 16 : 0);
+        return;
+    }
+#pragma unroll 1
     for (uint32_t i = 0; i < T::n / 8; i++) {
         const uint32_t row = shared_load_word(b.row_at(r + 8 * i));
         const bool there = row != NO_ROW;
-        bring<whole>(to + i * 8 * ROW, b.x + (there ? (size_t)row * b.a.depth : 0), k, b.a.depth, there);
+        const float *from = b.x + (there ? (size_t)row * b.a.depth : 0);
+        if constexpr (whole)
+            copy16(to + i * 8 * ROW, there && k < b.a.depth ? from + k : from, there && k < b.a.depth ? 16 : 0);
+        else
+            bring_slowly(to + i * 8 * ROW, from, k, b.a.depth, there);
     }
 }
 
@@ -171,14 +210,13 @@ template <typename T, bool tf32> static __device__ __forceinline__ void produce(
     __syncwarp();
 }
 
-/* part = the chunk's product, of this warpgroup's 64 rows of w. */
-template <typename T, bool tf32>
-OD_INLINE void multiply_chunk(float (&part)[T::n / 2], uint32_t w_lane, uint32_t x_at, uint32_t lo_at) {
-    uint32_t hi[CHUNK / 8][4], lo[CHUNK / 8][4];
+/* Rows of w for some steps of 8 of the depth, split. */
+template <bool tf32>
+OD_INLINE void load_w(uint32_t (&hi)[STEPS][4], uint32_t (&lo)[STEPS][4], uint32_t w_lane, uint32_t step) {
     const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
-    for (uint32_t s = 0; s < CHUNK / 8; s++) {
-        load_pieces(hi[s], w_lane + (((2 * s + lane / 16) ^ lane % 8) * 16));
+    for (uint32_t s = 0; s < STEPS; s++) {
+        load_pieces(hi[s], w_lane + ((2 * (step + s) + lane / 16) ^ lane % 8) * 16);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             const float v = __uint_as_float(hi[s][i]), upper = tf32 ? v : tf32_round(v);
@@ -186,20 +224,39 @@ OD_INLINE void multiply_chunk(float (&part)[T::n / 2], uint32_t w_lane, uint32_t
             lo[s][i] = tf32 ? 0 : __float_as_uint(v - upper);
         }
     }
-    mma_fence();
-    if (!tf32) {
+}
+
+/* sum += the chunk's product, of this warpgroup's 64 rows of w. */
+template <typename T, bool tf32>
+OD_INLINE void add_chunk(float (&sum)[T::n / 2], float (&part)[T::n / 2], uint32_t w_lane, uint32_t x_at,
+                         uint32_t empty_at) {
+    uint32_t hi[2][STEPS][4], lo[2][STEPS][4];
+    load_w<tf32>(hi[0], lo[0], w_lane, 0);
 #pragma unroll
-        for (uint32_t s = 0; s < CHUNK / 8; s++) {
-            mma<T::n>(part, lo[s], mma_tile(x_at + s * 32), s != 0);
-            mma<T::n>(part, hi[s], mma_tile(lo_at + s * 32), 1);
+    for (uint32_t step = 0; step < CHUNK / 8; step += STEPS) {
+        const uint32_t p = step / STEPS % 2, at = x_at + step * 32;
+        mma_fence();
+        if constexpr (!tf32) {
+#pragma unroll
+            for (uint32_t s = 0; s < STEPS; s++) {
+                mma<T::n>(part, lo[p][s], mma_tile(at + s * 32), s != 0);
+                mma<T::n>(part, hi[p][s], mma_tile(at + T::x + s * 32), 1);
+            }
         }
+#pragma unroll
+        for (uint32_t s = 0; s < STEPS; s++) mma<T::n>(part, hi[p][s], mma_tile(at + s * 32), !tf32 || s != 0);
+        mma_commit();
+        if (step + STEPS < CHUNK / 8) load_w<tf32>(hi[p ^ 1], lo[p ^ 1], w_lane, step + STEPS);
+        mma_wait();
+#pragma unroll
+        for (int i = 0; i < T::n / 2; i++) asm volatile("" : "+f"(part[i])::"memory"); /* no use before the wait */
+        if (step + STEPS == CHUNK / 8) {
+            __syncwarp();
+            if (threadIdx.x % 32 == 0) barrier_arrive(empty_at);
+        }
+#pragma unroll
+        for (int i = 0; i < T::n / 2; i++) sum[i] += part[i];
     }
-#pragma unroll
-    for (uint32_t s = 0; s < CHUNK / 8; s++) mma<T::n>(part, hi[s], mma_tile(x_at + s * 32), !tf32 || s != 0);
-    mma_commit();
-    mma_wait();
-#pragma unroll
-    for (int i = 0; i < T::n / 2; i++) asm volatile("" : "+f"(part[i])::"memory"); /* no use moves up before the wait */
 }
 
 /* The consumer thread's place for 4 of its sums: i counts the tile's 8 rows of x. */
@@ -226,23 +283,20 @@ template <typename T> OD_INLINE void fold(const block<T> &b, float (&sum)[T::n /
 
 template <typename T, bool tf32> OD_INLINE void sum_chunks(const block<T> &b, float (&sum)[T::n / 2]) {
     const uint32_t warp = threadIdx.x / 32 - 4, lane = threadIdx.x % 32;
-    const uint32_t w_lane = (warp * 16 + lane / 8 % 2 * 8 + lane % 8) * ROW;
+    const uint32_t w_lane = b.shared_row(warp * 16 + lane / 8 % 2 * 8 + lane % 8) * ROW;
     float part[T::n / 2] = {};
     uint32_t stage = 0, parity = 0, in_group = 0;
     bool folded = false;
 #pragma unroll
     for (int i = 0; i < T::n / 2; i++) sum[i] = 0;
     for (uint32_t c = 0; c < b.count; c++) {
+        barrier_wait(b.raw_at(stage), parity);
         barrier_wait(b.full_at(stage), parity);
-        multiply_chunk<T, tf32>(part, b.w_at(stage) + w_lane, b.x_at(stage), b.lo_at(stage));
-        __syncwarp();
-        if (lane == 0) barrier_arrive(b.empty_at(stage));
+        add_chunk<T, tf32>(sum, part, b.w_at(stage) + w_lane, b.x_at(stage), b.empty_at(stage));
         if (++stage == T::stages) {
             stage = 0;
             parity ^= 1;
         }
-#pragma unroll
-        for (int i = 0; i < T::n / 2; i++) sum[i] += part[i];
         if (T::fold && ++in_group == b.group) {
             fold(b, sum, !folded);
             folded = true;
@@ -317,7 +371,8 @@ template <typename T, bool tf32> static __device__ __forceinline__ void consume(
 }
 
 template <typename T, bool tf32>
-static __global__ void __launch_bounds__(T::threads, T::blocks) product(const __grid_constant__ od_product_args a) {
+static __global__ void __launch_bounds__(T::threads, T::blocks)
+    product(const __grid_constant__ od_product_args a, const __grid_constant__ CUtensorMap w_map) {
     extern __shared__ char dynamic_shared[];
     let_next_begin();
     const od_call *call = a.call;
@@ -333,6 +388,8 @@ static __global__ void __launch_bounds__(T::threads, T::blocks) product(const __
                         rows,
                         blockIdx.y * T::n,
                         blockIdx.x / T::split * (a.epilogue == OD_EPILOGUE_SWIGLU ? T::m / 2 : T::m),
+                        head && keep != patches,
+                        &w_map,
                         ((uint32_t)__cvta_generic_to_shared(dynamic_shared) + 1023u) & ~1023u,
                         first,
                         T::split == 1 || left < group ? left : group,
@@ -348,25 +405,50 @@ static __global__ void __launch_bounds__(T::threads, T::blocks) product(const __
     }
     if (threadIdx.x == 0) {
         for (uint32_t s = 0; s < T::stages; s++) {
-            barrier_init(b.raw_at(s), LOADERS);
+            barrier_init(b.raw_at(s), LOADERS + 1);
             barrier_init(b.full_at(s), 2);
             barrier_init(b.empty_at(s), 4 * T::warpgroups);
         }
+        barriers_ready();
     }
     __syncthreads();
     if (threadIdx.x < WARPGROUP) {
-        if (T::warpgroups == 2) registers_less<40>();
-        if (T::warpgroups == 3) registers_less<32>();
+        if constexpr (T::warpgroups > 1) registers_less<T::producer_registers>();
         produce<T, tf32>(b);
         if (T::split > 1) {
             cluster_meet();
             cluster_meet();
         }
     } else {
-        if (T::warpgroups == 2) registers_more<232>();
-        if (T::warpgroups == 3) registers_more<160>();
+        if constexpr (T::warpgroups > 1) registers_more<T::consumer_registers>();
         consume<T, tf32>(b);
     }
+}
+
+/* Boxes of 32 floats of the tile's rows of w: [2][outs][depth] for SWIGLU, else [1][outs][depth]. What lies outside is
+ * zero. Left empty where rows are not aligned to 16 bytes: they are brought otherwise. */
+static cudaError_t map_weights(CUtensorMap *map, const od_product_args &a, unsigned m) {
+    static decltype(&cuTensorMapEncodeTiled) encode;
+    const bool pairs = a.epilogue == OD_EPILOGUE_SWIGLU;
+    const cuuint64_t sizes[3] = {a.depth, a.outs, pairs ? 2u : 1u};
+    const cuuint64_t strides[2] = {a.depth * (cuuint64_t)4, a.depth * (cuuint64_t)4 * a.outs};
+    const cuuint32_t box[3] = {CHUNK, pairs ? m / 2 : m, pairs ? 2u : 1u}, step[3] = {1, 1, 1};
+    *map = CUtensorMap{};
+    if (a.depth % 4 != 0) return cudaSuccess;
+    if (!encode) {
+        void *found = nullptr;
+        cudaDriverEntryPointQueryResult result;
+        const cudaError_t code =
+            cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &result);
+        if (code != cudaSuccess) return code;
+        if (result != cudaDriverEntryPointSuccess) return cudaErrorNotSupported;
+        encode = (decltype(encode))found;
+    }
+    return encode(map, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 3, (void *)a.w, sizes, strides, box, step,
+                  CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                  CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS
+               ? cudaSuccess
+               : cudaErrorInvalidValue;
 }
 
 template <typename T, bool tf32>
@@ -391,9 +473,11 @@ static cudaError_t start(const od_product_args &a, unsigned max_rows, bool early
     config.stream = stream;
     config.attrs = attributes;
     config.numAttrs = n;
-    const cudaError_t code =
-        cudaFuncSetAttribute(product<T, tf32>, cudaFuncAttributeMaxDynamicSharedMemorySize, T::shared);
-    return code == cudaSuccess ? cudaLaunchKernelEx(&config, product<T, tf32>, a) : code;
+    CUtensorMap w_map;
+    cudaError_t code = map_weights(&w_map, a, T::m);
+    if (code == cudaSuccess)
+        code = cudaFuncSetAttribute(product<T, tf32>, cudaFuncAttributeMaxDynamicSharedMemorySize, T::shared);
+    return code == cudaSuccess ? cudaLaunchKernelEx(&config, product<T, tf32>, a, w_map) : code;
 }
 
 typedef cudaError_t (*start_function)(const od_product_args &, unsigned, bool, cudaStream_t);

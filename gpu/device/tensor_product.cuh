@@ -2,6 +2,7 @@
 #ifndef OD_GPU_TENSOR_PRODUCT_CUH
 #define OD_GPU_TENSOR_PRODUCT_CUH
 
+#include <cuda.h>
 #include <cuda_runtime.h>
 #include <stdint.h>
 
@@ -24,6 +25,15 @@ OD_INLINE void copy4(uint32_t to, const float *from, uint32_t valid) {
 }
 OD_INLINE void copy_wait_all() {
     asm volatile("cp.async.wait_all;" ::: "memory");
+}
+
+/* A box of the map's tensor, its first element at {k, row, 0}; the barrier counts its bytes. */
+OD_INLINE void copy_box(uint32_t to, const CUtensorMap *map, uint32_t k, uint32_t row, uint32_t barrier) {
+    asm volatile(
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], "
+        "[%5];" ::"r"(to),
+        "l"(map), "r"(k), "r"(row), "r"(0), "r"(barrier)
+        : "memory");
 }
 
 OD_INLINE float4 shared_load4(uint32_t at) {
@@ -53,6 +63,13 @@ OD_INLINE void barrier_init(uint32_t at, uint32_t arrivals) {
 }
 OD_INLINE void barrier_arrive(uint32_t at) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(at) : "memory");
+}
+OD_INLINE void barrier_arrive_expecting(uint32_t at, uint32_t bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(at), "r"(bytes) : "memory");
+}
+/* Barriers that were just made are known to the copy engine, too. */
+OD_INLINE void barriers_ready() {
+    asm volatile("fence.mbarrier_init.release.cluster;\nfence.proxy.async.shared::cta;" ::: "memory");
 }
 /* Arrives when all of the thread's copies until now have been made. */
 OD_INLINE void barrier_arrive_copied(uint32_t at) {
