@@ -6,7 +6,8 @@
 Works: prefill (a forward of the whole context, no cache), decode (one patch more: with the official KV cache, and
 recomputed without one), rollout (TotoForecaster: mean forecasts of the batch, and as many samples of one series).
 Modes: eager; reduce-overhead and max-autotune of torch.compile. What does not run is a line of its own that says why.
-Weights are random (times do not depend on them), float32, TF32 off; on a CPU one thread. Lines keep to bench.schema.json.
+Weights are random (times do not depend on them), float32, TF32 off; on a CPU one thread. Lines keep to
+bench.schema.json.
 
 --serve: prepare everything, print "ready", run one turn for every line on stdin and answer "done" with its medians;
 results at stdin's end. So bench/run lets this process and ours take turns.
@@ -57,7 +58,7 @@ def parse_shape(text):
     return preset, shape
 
 
-# ---- the package ------------------------------------------------------------------------------------------------------
+# ---- the package -------------------------------------------------------------------------------------------------
 
 
 def bare_package(name, path):
@@ -118,7 +119,7 @@ def import_toto():
         return (*classes(), [f"gluonts ({type(error).__name__}: {error})"])
 
 
-# ---- works ------------------------------------------------------------------------------------------------------------
+# ---- works -------------------------------------------------------------------------------------------------------
 
 
 class Work:
@@ -155,7 +156,8 @@ class Bench:
 
     def __init__(self, toto, preset, shape, mode, device, compile_cached):
         import torch
-        self.torch, self.toto, self.preset, self.shape, self.mode, self.device = torch, toto, preset, shape, mode, device
+        self.torch, self.toto, self.device = torch, toto, device
+        self.preset, self.shape, self.mode = preset, shape, mode
         self.compile_cached = compile_cached
         torch.distributions.Distribution.set_default_validate_args(mode == "eager")
         torch.manual_seed(1)
@@ -259,7 +261,7 @@ class Bench:
                 break
 
 
-# ---- results ----------------------------------------------------------------------------------------------------------
+# ---- results -----------------------------------------------------------------------------------------------------
 
 
 def quantile(ordered, q):

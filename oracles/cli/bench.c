@@ -28,6 +28,8 @@ static enum od_status check_arguments(const od_args *a, od_error *e) {
     if (a->preset && a->model) return od_fail(e, OD_BAD_INPUT, "--preset or --model, not both");
     if (a->only_fast && (a->ref || a->n_ref_set > 0))
         return od_fail(e, OD_BAD_INPUT, "--only-fast leaves the reference out: --ref and --ref-set do not fit it");
+    if (a->head && strcmp(a->head, "all") != 0 && strcmp(a->head, "last") != 0)
+        return od_fail(e, OD_BAD_INPUT, "--head %.60s: all or last would be right", a->head);
     if (a->batch == 0 || a->variates == 0 || a->pairs == 0 || (a->has_context && a->context == 0))
         return od_fail(e, OD_BAD_INPUT, "--batch, --variates, --context and --pairs must be at least 1");
     return a->json ? od_cli_writable(a->json, false, e) : OD_OK;
@@ -45,6 +47,7 @@ static enum od_status choose_engines(od_bench *b, od_error *e) {
     b->n_side = a->only_fast ? 1 : 2;
     if (s == OD_OK) s = switches(&b->side[0].options, a->set, a->n_set, "--set", e);
     if (s == OD_OK) s = switches(&b->side[1].options, a->ref_set, a->n_ref_set, "--ref-set", e);
+    for (size_t i = 0; i < b->n_side; i++) b->side[i].options.last_head = a->head && strcmp(a->head, "last") == 0;
     return s;
 }
 
@@ -196,6 +199,7 @@ static const struct argp_option options[] = {
     {"context", OD_KEY_CONTEXT, "T", 0, "Steps of context (default 16 patches)", 1},
     {"steps", OD_KEY_STEPS, "N", 0, "Decode steps (patches) behind each prefill (default 8)", 1},
     {"rollout", OD_KEY_ROLLOUT, "N", 0, "Time forecasts of N raw steps as one as well (default 0: none)", 1},
+    {"head", OD_KEY_HEAD, "WHICH", 0, "Patches that a prefill answers for: all (default) or last", 1},
     {"pairs", OD_KEY_PAIRS, "N", 0, "Turns of either side (default 30)", 2},
     {"json", OD_KEY_JSON, "FILE", 0, "Results as JSON Lines (bench/bench.schema.json)", 2},
     {"quiet", OD_KEY_QUIET, 0, 0, "Print timings and ratios only", 2},

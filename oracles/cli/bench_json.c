@@ -17,6 +17,7 @@ void od_bench_mode(char *text, size_t size, const od_options *options) {
     for (size_t i = 0; od_options_name(i) && at < size; i++)
         at += (size_t)snprintf(text + at, size - at, "%s%s=%s", i ? " " : "", od_options_name(i),
                                od_options_value(options, i, value, sizeof value));
+    if (options->last_head && at < size) snprintf(text + at, size - at, " head=last");
 }
 
 static json_t *card_json(const od_card *c) {

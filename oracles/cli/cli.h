@@ -31,8 +31,8 @@ typedef struct od_args {
     const char *shard;                     /* replay: "I/N" */
     uint64_t context;
     bool has_context;
-    double relative;                            /* compare; -1: the contract */
-    const char *preset, *ref_set[OD_ARGS_LIST]; /* bench */
+    double relative;                                   /* compare; -1: the contract */
+    const char *preset, *head, *ref_set[OD_ARGS_LIST]; /* bench */
     size_t n_ref_set;
     uint64_t batch, variates, steps, rollout, pairs;
     bool only_fast;
@@ -79,6 +79,7 @@ enum od_key {
     OD_KEY_ENGINES,
     OD_KEY_PRESETS,
     OD_KEY_PRESET,
+    OD_KEY_HEAD,
     OD_KEY_REF_SET,
     OD_KEY_ONLY_FAST,
     OD_KEY_BATCH,

@@ -60,6 +60,7 @@ def bad_arguments_are_one_line_and_exit_2():
     refuses(2, "twin", "--fast", "fastest")
     refuses(2, "--set", "--set", "grph=on", *PAIR)
     refuses(2, "--ref-set", "--ref-set", "cache=big", *PAIR)
+    refuses(2, "all or last", "--head", "first", *PAIR)
     refuses(2, "config.json", "--model", "/nonexistent", *PAIR)
     refuses(2, "cannot be written", "--json", "/nonexistent/b.jsonl", *PAIR)
     done = run("--set", "tf32=on", "--fast", "ref", "--only-fast", "--quiet")
@@ -96,6 +97,8 @@ def every_call_is_counted_once():
 def one_engine_alone_has_no_ratio():
     out, lines = lines_of("--fast", "ref", "--only-fast", "--steps", "0", "--pairs", "3", "--quiet")
     assert [l["type"] for l in lines] == ["bench", "side", "timing", "end"]
+    assert "head" not in lines[1]["mode"]
+    assert lines_of("--fast", "ref", "--only-fast", "--head", "last")[1][1]["mode"].endswith(" head=last")
     assert "fast/ref" not in out and "oracle-diff" not in out and "prefill" in out
 
 
