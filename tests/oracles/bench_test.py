@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`oracle-diff bench` as scripts see it: bench_test.py ORACLE_DIFF SOURCE_DIR
+"""`oracle-diff bench` as scripts see it: bench_test.py ORACLE_DIFF SOURCE_DIR FAKE_NVML_DIR
 
 Bad arguments, one line a thing measured, the lines' schema, a planted slowdown that shows, and the counts of what ran.
 """
@@ -14,7 +14,7 @@ try:
 except ImportError:
     jsonschema = None
 
-PROGRAM, SOURCE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+PROGRAM, SOURCE, FAKE_NVML = (os.path.abspath(path) for path in sys.argv[1:4])
 PAIR = ("--ref", "ref", "--fast", "twin")
 
 
@@ -118,8 +118,27 @@ def golden_weights_can_be_timed():
     assert lines[0]["shape"]["context"] == 16 * 8 and "mini-base" in out
 
 
+def the_card_is_read_where_there_is_one():
+    """Through a libnvidia-ml.so.1 whose figures are known; its load is 20 and 60 % in turn."""
+    environment = dict(os.environ)
+    try:
+        os.environ["LD_LIBRARY_PATH"] = FAKE_NVML
+        out, lines = lines_of(*PAIR, "--pairs", "400")
+        card = {"read": True, "name": "A Card", "driver": "580.1", "cuda": "13.1", "sm_mhz": 1755, "sm_max_mhz": 1980,
+                "memory_mhz": 2619, "temperature_c": 41, "power_w": 70.5}
+        assert lines[0]["card"] == lines[-1]["card"] == card, lines[0]["card"]
+        load = lines[-1]["gpu_load"]
+        assert load["read"] and load["samples"] >= 2 and load["max"] == 60 and 20 < load["mean"] < 60, load
+        assert "SM 1755 MHz before" in out
+        os.environ["OD_FAKE_NVML"] = "none"
+        assert lines_of(*PAIR, "--pairs", "2")[1][0]["card"] == {"read": False, "why": "NVML knows no card 0"}
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+
+
 CHECKS = (bad_arguments_are_one_line_and_exit_2, every_call_is_counted_once, one_engine_alone_has_no_ratio,
-          a_planted_slowdown_shows, golden_weights_can_be_timed)
+          a_planted_slowdown_shows, golden_weights_can_be_timed, the_card_is_read_where_there_is_one)
 for check in CHECKS:
     check()
     print("ok", check.__name__)
