@@ -23,6 +23,7 @@
 #include "gpu/kernels/residual.cu"
 #include "gpu/kernels/rmsnorm.cu"
 #include "gpu/kernels/rotate.cu"
+#include "gpu/kernels/row_product.cu"
 #include "gpu/kernels/scaler.cu"
 #include "gpu/kernels/swiglu.cu"
 
@@ -72,9 +73,10 @@ extern "C" int od_host_run(enum od_kernel kernel, od_grid grid, const void *args
     if (order.kind == 2) shuffle(threads, grid.threads, order.seed);
     const uint64_t blocks = (uint64_t)grid.x * grid.y;
     memset(shared + grid.shared, BAND, GUARD);
+    unsigned dirty = grid.shared; /* a block that returned at once has taken no shared memory: nothing to poison anew */
     for (uint64_t n = 0; n < blocks; n++) {
         const uint64_t at = order.kind == 1 ? blocks - 1 - n : n;
-        memset(shared, POISON, grid.shared);
+        memset(shared, POISON, dirty);
         od_block b = {};
         b.x = (unsigned)(at % grid.x);
         b.y = (unsigned)(at / grid.x);
@@ -86,6 +88,7 @@ extern "C" int od_host_run(enum od_kernel kernel, od_grid grid, const void *args
         b.order = threads;
         functions[kernel](&b, args);
         if (b.used > grid.shared) return 1;
+        dirty = b.used;
     }
     for (unsigned i = 0; i < GUARD; i++)
         if ((unsigned char)shared[grid.shared + i] != BAND) return 1;

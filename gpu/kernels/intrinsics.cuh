@@ -6,6 +6,16 @@
 #include <math.h>
 #include <stdint.h>
 
+/* Ahead of a loop: how often nvcc unrolls it; nothing to a compiler for the CPU. Without a number: fully. */
+#ifdef __CUDACC__
+#define OD_PRAGMA(x)    _Pragma(#x)
+#define OD_UNROLL       OD_PRAGMA(unroll)
+#define OD_UNROLL_BY(n) OD_PRAGMA(unroll n)
+#else
+#define OD_UNROLL
+#define OD_UNROLL_BY(n)
+#endif
+
 #ifdef __CUDACC__
 #define OD_DEVICE        static __device__ __forceinline__
 #define OD_DEVICE_METHOD __device__ __forceinline__
@@ -42,6 +52,38 @@ OD_DEVICE void od_copy_commit() {
 template <int n> OD_DEVICE void od_copy_wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory");
 }
+/* Bulk copies, made by the copy engine while threads do other things. Who opens a barrier in shared memory for the
+ * bytes that it counts may start their copies (16-byte aligned, multiples of 16 bytes) at once; who waits needs a
+ * __syncthreads after the opening. A barrier serves once. */
+OD_DEVICE void od_bulk_open(uint64_t *barrier, uint32_t bytes) {
+    const unsigned at = (unsigned)__cvta_generic_to_shared(barrier);
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(at) : "memory");
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(at), "r"(bytes) : "memory");
+}
+OD_DEVICE void od_bulk_copy(void *shared, const void *from, uint32_t bytes, uint64_t *barrier) {
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                     (unsigned)__cvta_generic_to_shared(shared)),
+                 "l"(__cvta_generic_to_global(from)), "r"(bytes), "r"((unsigned)__cvta_generic_to_shared(barrier))
+                 : "memory");
+}
+OD_DEVICE void od_bulk_wait(uint64_t *barrier) {
+    uint32_t done = 0;
+    while (!done)
+        asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], 0; selp.u32 %0, 1, 0, p; }"
+                     : "=r"(done)
+                     : "r"((unsigned)__cvta_generic_to_shared(barrier))
+                     : "memory");
+}
+/* Asks for memory to come into the L2 cache: 16-byte aligned, bytes in multiples of 16. */
+OD_DEVICE void od_prefetch(const void *from, uint32_t bytes) {
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(from)), "r"(bytes)
+                 : "memory");
+}
+/* a·b + c: rounded once on a GPU, twice on the CPU, where one rounding may cost a call. */
+OD_DEVICE float od_fma(float a, float b, float c) {
+    return fmaf(a, b, c);
+}
 /* Adds to a counter that several threads share (integers only: floats are never added atomically). */
 OD_DEVICE void od_count(uint32_t *counter) {
     atomicAdd(counter, 1u);
@@ -70,6 +112,18 @@ OD_DEVICE void od_copy16(void *shared, const void *from) {
 OD_DEVICE void od_copy_commit() {
 }
 template <int n> OD_DEVICE void od_copy_wait() {
+}
+OD_DEVICE void od_bulk_open(uint64_t *, uint32_t) {
+}
+OD_DEVICE void od_bulk_copy(void *shared, const void *from, uint32_t bytes, uint64_t *) {
+    memcpy(shared, from, bytes);
+}
+OD_DEVICE void od_bulk_wait(uint64_t *) {
+}
+OD_DEVICE void od_prefetch(const void *, uint32_t) {
+}
+OD_DEVICE float od_fma(float a, float b, float c) {
+    return a * b + c;
 }
 OD_DEVICE double od_add64(double a, double b) {
     return a + b;

@@ -38,6 +38,7 @@ int main(int argc, char **argv) {
     srunner_add_suite(runner, suite_emit());
     srunner_add_suite(runner, suite_norm_rows());
     srunner_add_suite(runner, suite_front());
+    srunner_add_suite(runner, suite_row_product());
     srunner_add_suite(runner, suite_engine());
     srunner_add_suite(runner, suite_edges());
     srunner_add_suite(runner, suite_invariance());

@@ -19,6 +19,7 @@ Suite *suite_fold(void);
 Suite *suite_emit(void);
 Suite *suite_norm_rows(void);
 Suite *suite_front(void);
+Suite *suite_row_product(void);
 Suite *suite_invariance(void);
 Suite *suite_requests(void);
 Suite *suite_vectors(void);

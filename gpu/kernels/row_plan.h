@@ -1,0 +1,100 @@
+/* How row_product splits its work: plain C, so that the host's grids and the kernel's indices come from one place.
+ *
+ * A block owns some outputs, and therefore some rows of w. Its threads form groups of `lanes`; a group owns `tile` rows
+ * of w, and its lanes take that rows' float4s in turn, `steps` each. Everything follows from the shape of w alone: so
+ * does the order in which an output is summed. */
+#ifndef OD_GPU_ROW_PLAN_H
+#define OD_GPU_ROW_PLAN_H
+
+#include "gpu/kernels/kernels.h"
+
+#ifdef __CUDACC__
+#define OD_BOTH static __host__ __device__ __forceinline__
+#else
+#define OD_BOTH static inline
+#endif
+
+enum {
+    OD_ROW_GROUP = 8,     /* rows of x a block */
+    OD_ROW_BLOCKS = 132,  /* about one a multiprocessor */
+    OD_ROW_THREADS = 256, /* a block, at most */
+    OD_ROW_TILE = 6,      /* rows of w a thread */
+    OD_ROW_KEPT = 4,      /* steps of w in shared memory */
+    OD_ROW_X = 96 * 1024  /* bytes of x in shared memory, at most */
+};
+
+typedef struct od_row_plan {
+    uint32_t per;           /* outputs a block */
+    uint32_t tile, groups;  /* rows of w a group, groups a block */
+    uint32_t lane_bits;     /* log2 of the threads a group: powers of two, for no thread has time to divide */
+    uint32_t thread_bits;   /* of the threads a block */
+    uint32_t segment_bits;  /* of the partial sums of an output on their way from lanes to one */
+    uint32_t whole;         /* rows are whole float4s: 16-byte loads, the ring; otherwise plain loops */
+    uint32_t depth4, steps; /* float4s of a row, of them a lane */
+    uint32_t pitch;         /* float4s from one row of w in shared memory to the next */
+    uint32_t rows;          /* of x a block */
+    uint32_t staged;        /* x comes by way of shared memory: several groups read it, or it is scaled */
+} od_row_plan;
+
+OD_BOTH uint32_t od_row_least(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+OD_BOTH uint32_t od_row_most(uint32_t a, uint32_t b) {
+    return a > b ? a : b;
+}
+OD_BOTH uint32_t od_row_parts(uint32_t n, uint32_t of) {
+    return (n + of - 1) / of;
+}
+
+OD_BOTH od_row_plan od_row_plan_of(const od_product_args *a) {
+    const uint32_t each = a->epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1; /* rows of w an output */
+    od_row_plan p;
+    /* At most a warp's width of lanes must remain for every group. */
+    p.per = od_row_least(od_row_parts(a->outs, OD_ROW_BLOCKS), OD_ROW_TILE * OD_ROW_THREADS / 32 / each);
+    p.tile = p.per * each < 4 ? 1 : OD_ROW_TILE;
+    p.groups = p.tile == 1 ? p.per * each : od_row_parts(p.per * each, OD_ROW_TILE);
+    p.whole = a->depth % 4 == 0;
+    p.depth4 = od_row_parts(a->depth, 4);
+    p.lane_bits = 0;
+    while (p.groups << (p.lane_bits + 1) <= OD_ROW_THREADS && 2u << p.lane_bits <= p.depth4) p.lane_bits++;
+    p.thread_bits = 5;
+    while (1u << p.thread_bits < p.groups << p.lane_bits) p.thread_bits++;
+    p.segment_bits = p.lane_bits > 6 && p.whole ? 4 : 3;
+    p.steps = (p.depth4 + (1u << p.lane_bits) - 1) >> p.lane_bits;
+    /* Partial sums of 8 rows take the room of two steps. */
+    p.pitch = od_row_most(od_row_least(p.depth4, OD_ROW_KEPT << p.lane_bits), 2u << p.lane_bits);
+    p.staged = p.groups > 1 || a->norm || !p.whole || a->rows == OD_ROWS_HEAD;
+    p.rows = OD_ROW_GROUP;
+    if (p.staged) p.rows = od_row_most(od_row_least(OD_ROW_X / 16 / p.depth4, OD_ROW_GROUP), 1);
+    return p;
+}
+
+/* Shared memory, in floats. */
+OD_BOTH uint32_t od_row_weight_floats(const od_row_plan *p) {
+    return p->whole ? p->groups * p->tile * p->pitch * 4 + (p->groups * 2 + 3) / 4 * 4 : 0;
+}
+/* x; and the segments, in its place when it has been read. */
+OD_BOTH uint32_t od_row_x_floats(const od_row_plan *p, uint32_t n_weight, uint32_t rows) {
+    const uint32_t x = p->staged ? rows * p->depth4 * 4 : 0;
+    const uint32_t segments = (n_weight * OD_ROW_GROUP) << p->segment_bits;
+    return p->whole ? od_row_most(x, segments) : x + segments;
+}
+
+/* Covers max_rows rows of x; a call may have fewer. */
+OD_BOTH od_grid od_row_product_grid(const od_product_args *a, uint32_t max_rows) {
+    const od_row_plan p = od_row_plan_of(a);
+    const uint32_t rows = od_row_least(max_rows, p.rows);
+    const uint32_t n_weight = p.per * (a->epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1);
+    uint32_t floats = od_row_weight_floats(&p) + od_row_x_floats(&p, n_weight, rows) + (n_weight + 3) / 4 * 4;
+    if (a->epilogue == OD_EPILOGUE_RESIDUAL) floats += p.per * OD_ROW_GROUP;
+    if (a->norm) floats += p.depth4 * 4 + (1u << p.thread_bits) + OD_ROW_GROUP;
+    od_grid grid;
+    grid.x = od_row_parts(a->outs, p.per);
+    grid.y = od_row_parts(max_rows, p.rows);
+    grid.threads = 1u << p.thread_bits;
+    grid.shared = floats * (uint32_t)sizeof(float);
+    grid.early = true;
+    return grid;
+}
+
+#endif
