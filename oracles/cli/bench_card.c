@@ -36,11 +36,12 @@ static bool find(void *function, void *library, const char *name) {
 
 static bool find_all(nvml *n) {
     void *l = n->library;
-    return find(&n->init, l, "nvmlInit_v2") & find(&n->shutdown, l, "nvmlShutdown") &
-           find(&n->device_at, l, "nvmlDeviceGetHandleByIndex_v2") & find(&n->name, l, "nvmlDeviceGetName") &
-           find(&n->driver, l, "nvmlSystemGetDriverVersion") & find(&n->cuda, l, "nvmlSystemGetCudaDriverVersion_v2") &
-           find(&n->clock, l, "nvmlDeviceGetClockInfo") & find(&n->clock_max, l, "nvmlDeviceGetMaxClockInfo") &
-           find(&n->temperature, l, "nvmlDeviceGetTemperature") & find(&n->power, l, "nvmlDeviceGetPowerUsage") &
+    return find(&n->init, l, "nvmlInit_v2") && find(&n->shutdown, l, "nvmlShutdown") &&
+           find(&n->device_at, l, "nvmlDeviceGetHandleByIndex_v2") && find(&n->name, l, "nvmlDeviceGetName") &&
+           find(&n->driver, l, "nvmlSystemGetDriverVersion") &&
+           find(&n->cuda, l, "nvmlSystemGetCudaDriverVersion_v2") && find(&n->clock, l, "nvmlDeviceGetClockInfo") &&
+           find(&n->clock_max, l, "nvmlDeviceGetMaxClockInfo") &&
+           find(&n->temperature, l, "nvmlDeviceGetTemperature") && find(&n->power, l, "nvmlDeviceGetPowerUsage") &&
            find(&n->utilization, l, "nvmlDeviceGetUtilizationRates");
 }
 

@@ -54,7 +54,8 @@ static enum od_status timed_rollout(double *seconds, const od_bench *b, od_bench
 static enum od_status turn(const od_bench *b, od_bench_side *side, size_t pair, od_error *e) {
     double unused, *at[OD_BENCH_WORKS];
     const bool keep = pair < b->n_pair;
-    for (size_t w = 0; w < OD_BENCH_WORKS; w++) at[w] = keep ? side->seconds[w] + pair * b->per_pair[w] : &unused;
+    for (size_t w = 0; w < OD_BENCH_WORKS; w++)
+        at[w] = keep && b->per_pair[w] ? side->seconds[w] + pair * b->per_pair[w] : &unused;
     enum od_status s = timed_prefill(at[OD_BENCH_PREFILL], b, side, e);
     for (size_t i = 0; s == OD_OK && i < b->steps; i++) s = timed_decode(at[OD_BENCH_DECODE] + (keep ? i : 0), side, e);
     if (s == OD_OK && b->rollout) s = timed_rollout(at[OD_BENCH_ROLLOUT], b, side, e);
