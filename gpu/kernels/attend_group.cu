@@ -4,30 +4,40 @@
 #include "gpu/kernels/attend_tile.cuh"
 
 struct Group {
-    const int32_t *id; /* variate 0's at this patch, rows `stride` apart */
-    uint32_t stride, first, variates;
+    const int32_t *id;   /* variate 0's at this patch, rows `stride` apart */
+    int32_t *own, *tile; /* of the job's queries, and of a tile of keys: in shared memory */
+    uint32_t stride, first, variates, tile_keys;
     OD_DEVICE_METHOD uint32_t clear(uint32_t) const {
         return 0;
     }
+    OD_DEVICE_METHOD uint32_t reach(uint32_t) const {
+        return variates;
+    }
+    OD_DEVICE_METHOD void fetch(unsigned t, unsigned threads, uint32_t n_query, uint32_t base, uint32_t n) const {
+        for (uint32_t i = t; i < n_query && base == 0; i += threads) own[i] = id[(uint64_t)(first + i) * stride];
+        for (uint32_t j = t; j < n; j += threads) tile[j] = id[(uint64_t)(base + j) * stride];
+    }
     OD_DEVICE_METHOD bool sees(uint32_t i, uint32_t j) const {
-        return j < variates && id[(uint64_t)j * stride] == id[(uint64_t)(first + i) * stride];
+        return j < variates && tile[j % tile_keys] == own[i];
     }
 };
 
-OD_KERNEL(attend_group, struct od_attend_tile_args) {
-    const od_call *c = a.call;
+OD_KERNEL_EARLY(attend_group, struct od_attend_tile_args) {
+    const od_call call = *a.call, *const c = &call;
     const uint32_t width = a.n_head * a.d_head, variates = c->variates;
     const uint32_t tiles = (variates + a.tile_queries - 1) / a.tile_queries;
     const uint32_t items = c->n_row / variates * c->n_patch * a.n_head * tiles;
     const float *qkv = static_cast<const float *>(c->scratch[OD_SCRATCH_QKV]);
     float *out = static_cast<float *>(c->scratch[OD_SCRATCH_ATTENDED]);
     const od_tile_memory m = od_tile_take(a, b);
+    int32_t *own = OD_SHARED(b, int32_t, a.tile_queries), *keys = OD_SHARED(b, int32_t, a.tile_keys);
+    od_await(b);
     for (uint32_t item = b.x; item < items; item += b.nx) {
         const uint32_t h = item % a.n_head, tile = item / a.n_head % tiles, i = item / a.n_head / tiles % c->n_patch;
         const uint64_t row = (uint64_t)(item / a.n_head / tiles / c->n_patch) * variates; /* of variate 0 */
         const uint32_t first = tile * a.tile_queries;
         const int32_t *id = c->id + row * c->patch_stride + c->position + i;
-        const Group group = {id, c->patch_stride, first, variates};
+        const Group group = {id, own, keys, c->patch_stride, first, variates, a.tile_keys};
         const float *at = qkv + (row * c->n_patch + i) * 3 * width + h * a.d_head;
         const uint64_t token = (row + first) * c->n_patch + i;
         od_tile_job job;

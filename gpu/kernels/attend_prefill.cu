@@ -10,18 +10,24 @@ struct Past {
     OD_DEVICE_METHOD uint32_t clear(uint32_t i) const {
         return first + i + (i + 1 < left ? future : 0);
     }
+    OD_DEVICE_METHOD uint32_t reach(uint32_t i) const {
+        return clear(i);
+    }
+    OD_DEVICE_METHOD void fetch(unsigned, unsigned, uint32_t, uint32_t, uint32_t) const {
+    }
     OD_DEVICE_METHOD bool sees(uint32_t i, uint32_t j) const {
         return j < clear(i);
     }
 };
 
-OD_KERNEL(attend_prefill, struct od_attend_tile_args) {
-    const od_call *c = a.call;
+OD_KERNEL_EARLY(attend_prefill, struct od_attend_tile_args) {
+    const od_call call = *a.call, *const c = &call;
     const uint32_t width = a.n_head * a.d_head, heads = c->n_row * a.n_head;
     const uint32_t tiles = (c->n_patch + a.tile_queries - 1) / a.tile_queries;
     const float *qkv = static_cast<const float *>(c->scratch[OD_SCRATCH_QKV]);
     float *out = static_cast<float *>(c->scratch[OD_SCRATCH_ATTENDED]);
     const od_tile_memory m = od_tile_take(a, b);
+    od_await(b);
     for (uint32_t item = b.x; item < heads * tiles; item += b.nx) {
         const uint32_t first = (tiles - 1 - item / heads) * a.tile_queries; /* the longest come first */
         const uint32_t row = item % heads / a.n_head, h = item % a.n_head;

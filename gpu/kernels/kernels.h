@@ -19,8 +19,9 @@
     X(rmsnorm)                                                                                                         \
     X(qkv)                                                                                                             \
     X(attend_time)                                                                                                     \
-    X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow) X(front) X(norm_rows) X(emit) X(fold)        \
-        X(rotate) X(attend_prefill) X(attend_step) X(attend_group) X(row_product)
+    X(attend_space)                                                                                                    \
+    X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow) X(front) X(norm_rows) X(emit) X(fold) X(rotate)              \
+        X(attend_prefill) X(attend_step) X(attend_group) X(row_product)
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,

@@ -44,8 +44,7 @@ OD_DEVICE void rotate_two_pairs(const Token &x, const od_rotary &r, uint32_t h, 
     od_store4(x.kept + to, v);
 }
 
-OD_DEVICE Token token_of(const od_rotate_args &a, uint32_t token, uint32_t slot) {
-    const od_call *c = a.call;
+OD_DEVICE Token token_of(const od_rotate_args &a, const od_call *c, uint32_t token, uint32_t slot) {
     const uint32_t width = a.n_head * a.d_head;
     const uint64_t heads = (uint64_t)c->key_stride * a.d_head;
     const uint64_t place =
@@ -54,8 +53,9 @@ OD_DEVICE Token token_of(const od_rotate_args &a, uint32_t token, uint32_t slot)
     return {qkv + (uint64_t)token * 3 * width, c->key + place, c->cached + place, width, heads};
 }
 
-OD_KERNEL(rotate, struct od_rotate_args) {
-    const od_call *c = a.call;
+OD_KERNEL_EARLY(rotate, struct od_rotate_args) {
+    const od_call call = *a.call, *const c = &call;
+    od_await(b);
     OD_PHASE(t, b) {
         for (uint32_t token = b.x; token < c->n_token; token += b.nx) {
             const uint32_t i = token % c->n_patch;
@@ -65,7 +65,7 @@ OD_KERNEL(rotate, struct od_rotate_args) {
 #endif
             if (OD_KERNEL_FAULT(b, CACHE_POS) && c->position > 0) slot -= 1;
             const od_rotary r = od_rotary_at(*c, a.d_head, position, c->center);
-            const Token x = token_of(a, token, slot);
+            const Token x = token_of(a, c, token, slot);
             if (a.d_head % 4 == 0)
                 for (uint32_t p = 2 * t; p < a.n_head * r.half; p += 2 * b.threads)
                     rotate_two_pairs(x, r, p / r.half, p % r.half);

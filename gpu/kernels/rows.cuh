@@ -51,15 +51,23 @@ OD_DEVICE void od_rows_fetch(unsigned t, unsigned threads, float *to, uint32_t t
                              uint64_t from_stride, uint32_t rows, uint32_t d, uint32_t skip = UINT32_MAX) {
     const bool wide = d % 4 == 0;
     const uint32_t width = wide ? d / 4 : od_fours(d), down = threads / width, along = threads % width;
+    const uint32_t each = wide ? 4 : 1, to_step = down * to_stride + along * each;
+    const uint64_t from_step = down * from_stride + along * each;
     uint32_t r = t / width, f = t % width;
+    to += r * to_stride + f * each;
+    from += r * from_stride + f * each;
     while (r < rows) {
-        if (wide && r != skip) od_copy16(to + r * to_stride + 4 * f, from + r * from_stride + 4 * f);
-        if (!wide && r != skip) to[r * to_stride + f] = f < d ? from[r * from_stride + f] : 0.0f;
+        if (wide && r != skip) od_copy16(to, from);
+        if (!wide && r != skip) *to = f < d ? *from : 0.0f;
         r += down;
         f += along;
-        if (f >= width) {
+        to += to_step;
+        from += from_step;
+        if (f >= width) { /* into the next row */
             f -= width;
             r++;
+            to += to_stride - width * each;
+            from += from_stride - width * each;
         }
     }
 }

@@ -114,7 +114,7 @@ static void prefill(float *out, int order, shape s, room r) {
     fill_qkv(s, 1);
     const od_call call = call_of(s, r);
     od_attend_tile_args args = {test_kernel_put(&call, sizeof call), root_of(s.d), s.heads, s.d, LAYER, 0, 0};
-    od_grid grid = od_attend_tile_grid(&args, r.tokens, r.seen);
+    od_grid grid = od_attend_prefill_grid(&args, r.tokens, r.seen);
     if (r.blocks) grid.x = r.blocks;
     RUN(order, attend_prefill, grid, args);
     test_kernel_get(out, call.scratch[OD_SCRATCH_ATTENDED], (size_t)s.rows * s.patches * s.heads * s.d * 4);
@@ -300,7 +300,7 @@ START_TEST(a_step_after_a_prefill_answers_as_the_longer_prefill) {
     const od_rotate_args rotate = {.call = put, .n_head = s.heads, .d_head = s.d, .layer = LAYER};
     RUN(_i % TEST_ORDERS, rotate, od_rotate_grid(r.tokens, s.heads, s.d), rotate);
     od_attend_tile_args attend = {put, root_of(s.d), s.heads, s.d, LAYER, 0, 0};
-    const od_grid grid = od_attend_tile_grid(&attend, r.tokens, r.seen);
+    const od_grid grid = od_attend_prefill_grid(&attend, r.tokens, r.seen);
     RUN(_i % TEST_ORDERS, attend_prefill, grid, attend);
     test_kernel_get(out_b, call.scratch[OD_SCRATCH_ATTENDED], (size_t)s.rows * s.heads * s.d * 4);
     check_rows(out_a, s, true);
