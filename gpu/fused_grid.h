@@ -16,21 +16,25 @@ OD_GRID unsigned od_shared_bytes(uint32_t n, size_t size) {
     return (n * (unsigned)size + 15u) & ~15u;
 }
 
-/* Steps of a tile, whole patches, for a block of so many threads: one a thread beside the three warps that sum. */
+/* A block of more than 32 threads has three warps that sum, and three teams for the rest. */
+OD_GRID unsigned od_front_team(unsigned threads) {
+    return threads > 32 ? (threads - 96) / 3 : threads;
+}
+
+/* Steps of a tile: whole patches, about two a thread of a team. */
 OD_GRID uint32_t od_front_tile(uint32_t patch, unsigned threads) {
-    const uint32_t steps = threads > 96 ? threads - 96 : 64;
+    const uint32_t steps = 2 * od_front_team(threads);
     return steps > patch ? steps / patch * patch : patch;
 }
 
 /* step: the call has one patch a row. */
 OD_GRID od_grid od_front_grid(const od_front_args *a, size_t capacity, bool step) {
-    const size_t stages = 5, tile = 256,
-                 blocks = step ? 528 : 132; /* as many as an H100 holds: 4 or 1 on each of 132 */
-    const size_t steps = (step ? 1 : capacity) * a->patch, most = steps < tile ? steps : tile;
+    const size_t stages = 5, blocks = step ? 264 : 132; /* as many as an H100 holds: 2 or 1 on each of 132 */
+    const size_t steps = step ? 2 * (size_t)a->patch : capacity * a->patch, most = steps < 256 ? steps : 256;
     od_grid grid = {0};
     grid.x = (unsigned)(capacity < blocks ? capacity : blocks);
     grid.y = 1;
-    grid.threads = most < 64 ? 32 : 96 + ((unsigned)most + 31) / 32 * 32;
+    grid.threads = most <= 64 ? 32 : 96 + 3 * (((unsigned)most + 63) / 64 * 32);
     const uint32_t n = (uint32_t)stages * od_front_tile(a->patch, grid.threads);
     grid.shared = 2 * od_shared_bytes(1, sizeof(od_scaler_state)) + od_shared_bytes(3, sizeof(double)) +
                   3 * od_shared_bytes(n, sizeof(double)) + 2 * od_shared_bytes(n, sizeof(float)) +
@@ -49,20 +53,22 @@ OD_GRID od_grid od_norm_rows_grid(const od_norm_rows_args *a, size_t capacity) {
     return grid;
 }
 
-/* Positions of a block: about an element a thread. */
+/* Positions of a block, which has a thread for each component of them. */
 OD_GRID uint32_t od_emit_group(uint32_t n_component, unsigned threads) {
-    return threads > n_component ? threads / n_component : 1;
+    return threads / n_component;
 }
 
 OD_GRID od_grid od_emit_grid(const od_emit_args *a, size_t capacity) {
     const size_t positions = capacity * a->patch, share = positions * a->n_component / 132;
+    const uint32_t least = (a->n_component + 31) / 32 * 32;
     od_grid grid = {0};
     grid.threads = share < 64 ? 64 : share < 256 ? ((unsigned)share + 31) / 32 * 32 : 256;
+    if (grid.threads < least) grid.threads = least;
     const uint32_t group = od_emit_group(a->n_component, grid.threads);
     grid.x = (unsigned)((positions + group - 1) / group);
     grid.y = 1;
-    grid.shared = od_shared_bytes(group * (a->n_head * a->n_component | 1), sizeof(float)) +
-                  2 * od_shared_bytes(group, sizeof(float));
+    grid.shared =
+        2 * od_shared_bytes(group * (a->n_component | 1), sizeof(float)) + 2 * od_shared_bytes(group, sizeof(float));
     return grid;
 }
 

@@ -34,17 +34,19 @@ struct front_tiles {
     double *whole;                 /* Σwx, Σw of the prefix */
 };
 
-/* Threads that sum, one a warp where there are several, and those that do the rest. */
+/* Who does what: the sums are a thread's each, of a warp each; loads, steps and what is emitted are a team's each,
+ * since none of the three need wait for another. A small block's threads do everything. */
 struct front_team {
     unsigned apart, first, count;
+    bool all;
 };
 
 OD_DEVICE front_team front_team_of(const od_block &b) {
     front_team team;
-    const bool many = b.threads > 96;
-    team.apart = many ? 32 : 1;
-    team.first = many ? 96 : 0;
-    team.count = b.threads - team.first;
+    team.all = b.threads <= 32;
+    team.apart = team.all ? 1 : 32;
+    team.first = team.all ? 0 : 96;
+    team.count = od_front_team(b.threads);
     return team;
 }
 
@@ -192,11 +194,12 @@ OD_DEVICE void front_squares(const od_front_args &a, od_block &b, const front_ro
     const front_team team = front_team_of(b);
     const uint32_t n_tile = (f.prefix + f.tile - 1) / f.tile;
     for (uint32_t round = 0; round <= n_tile; round++) OD_PHASE(t, b) {
-            const double mean = od_scaler_mean(s.whole[0], s.whole[1]);
-            const uint32_t at = round * f.tile, n = f.prefix - at < f.tile ? f.prefix - at : f.tile;
-            if (round < n_tile && t >= team.first)
-                for (uint32_t i = t - team.first; i < n; i += team.count)
+            if (round < n_tile && t >= team.first) {
+                const double mean = od_scaler_mean(s.whole[0], s.whole[1]);
+                const uint32_t at = round * f.tile, n = f.prefix - at < f.tile ? f.prefix - at : f.tile;
+                for (uint32_t i = t - team.first; i < n; i += b.threads - team.first)
                     s.sum[round % 2 * f.tile + i] = od_scaler_square(f.value[at + i], mean, f.mask[at + i]);
+            }
             if (round > 0 && t == 0) {
                 double *square = s.sum + (round - 1) % 2 * f.tile;
                 const uint32_t left = f.prefix - (round - 1) * f.tile, last = left < f.tile ? left : f.tile;
@@ -282,11 +285,12 @@ OD_DEVICE void front_work(const od_front_args &a, const od_block &b, const front
                           uint32_t round, uint32_t n_tile, unsigned t) {
     const front_team team = front_team_of(b);
     if (t < team.first) return;
-    const unsigned u = t - team.first;
-    if (round < n_tile) front_load(f, front_at(s, f, round), round, u, team.count);
-    if (round >= 2 && round - 2 < n_tile)
+    const unsigned which = (t - team.first) / team.count, u = (t - team.first) % team.count;
+    if (round < n_tile && (team.all || which == 0)) front_load(f, front_at(s, f, round), round, u, team.count);
+    if (round >= 2 && round - 2 < n_tile && (team.all || which == 1))
         front_step(f, front_at(s, f, round - 2), front_at(s, f, round - 3), round - 2, u, team.count);
-    if (round >= 4 && a.kind != STD_MEAN) front_emit(a, b, f, front_at(s, f, round - 4), round - 4, u, team.count);
+    if (round >= 4 && a.kind != STD_MEAN && (team.all || which == 2))
+        front_emit(a, b, f, front_at(s, f, round - 4), round - 4, u, team.count);
 }
 
 /* One row: rounds of the stages, then what had to wait for the whole prefix. */
