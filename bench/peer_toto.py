@@ -122,6 +122,14 @@ def import_toto():
 # ---- works -------------------------------------------------------------------------------------------------------
 
 
+class OutOfTime(BaseException):
+    """Raised by the alarm; no Exception, so that torch's compiler does not take it for a fault of its own."""
+
+
+def alarm(*_):
+    raise OutOfTime
+
+
 class Work:
     """One thing to be timed: call() returns the seconds of one or more calls."""
 
@@ -139,6 +147,8 @@ class Work:
             return
         try:
             taken = self.call()
+        except OutOfTime:
+            self.error = "not ready in time"
         except Exception as error:  # what a mode cannot do is a result
             text = str(error).strip().splitlines() or [""]
             self.error = f"{type(error).__name__}: {text[0]}"[:300]
@@ -246,9 +256,14 @@ class Bench:
             yield Work("rollout", "eager, mean, recomputed", lambda: self.rollout(False, False), 1)
             yield Work("rollout", "eager, samples, KV cache", lambda: self.rollout(True, True), 1)
 
-    def prepare(self, work, warm_ups):
+    def prepare(self, work, warm_ups, seconds):
+        """First call and warm-up, in so many seconds at most."""
+        if seconds <= 0:
+            work.error = "not ready in time"
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0))
         for _ in range(1 + warm_ups):
             work.guarded(keep=False)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         first = work.error or f"{1e3 * work.first:.4g} ms"
         print(f"{self.preset} {work.work} ({work.mode}): first {first}", file=sys.stderr, flush=True)
 
@@ -332,13 +347,17 @@ def main():
     parser.add_argument("--turns", type=int, default=6, help="turns of each work (default 6)")
     parser.add_argument("--seconds", type=float, default=2, help="about so long a work and turn at most (default 2)")
     parser.add_argument("--warm-up", type=int, default=3, help="calls behind the first that do not count (default 3)")
+    parser.add_argument("--patience", type=float, default=1e6,
+                        help="a work whose first calls are not done so many seconds after the start is a failure")
     parser.add_argument("--compile-cached", action="store_true", help="compile decoding with the KV cache as well")
     parser.add_argument("--json", help="results as JSON Lines (default: standard output)")
     parser.add_argument("--serve", action="store_true", help="turns on demand, see above")
     options = parser.parse_args()
 
+    signal.signal(signal.SIGALRM, alarm)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("peer_toto.py: ended before it was done"))
     begin = time.perf_counter()
+    until = begin + options.patience
     import torch
     *toto, left_out = import_toto()
     toto = (*toto, left_out)
@@ -363,7 +382,7 @@ def main():
             benches.append(bench)
             try:  # what was timed is written even where time runs out
                 for work in bench.works:
-                    bench.prepare(work, options.warm_up)
+                    bench.prepare(work, options.warm_up, until - time.perf_counter())
                     for _ in range(0 if options.serve else options.turns):
                         bench.turn(work, options.seconds)
             finally:
