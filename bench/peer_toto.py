@@ -149,6 +149,7 @@ class Work:
             taken = self.call()
         except OutOfTime:
             self.error = "not ready in time"
+            return
         except Exception as error:  # what a mode cannot do is a result
             text = str(error).strip().splitlines() or [""]
             self.error = f"{type(error).__name__}: {text[0]}"[:300]
