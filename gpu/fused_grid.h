@@ -27,14 +27,14 @@ OD_GRID uint32_t od_front_tile(uint32_t patch, unsigned threads) {
     return steps > patch ? steps / patch * patch : patch;
 }
 
-/* step: the call has one patch a row. */
+/* step: the call has one patch a row. Few steps get a small block, for the twin's sake: there a thread is a turn. */
 OD_GRID od_grid od_front_grid(const od_front_args *a, size_t capacity, bool step) {
     const size_t stages = 5, blocks = step ? 264 : 132; /* as many as an H100 holds: 2 or 1 on each of 132 */
     const size_t steps = step ? 2 * (size_t)a->patch : capacity * a->patch, most = steps < 256 ? steps : 256;
     od_grid grid = {0};
     grid.x = (unsigned)(capacity < blocks ? capacity : blocks);
     grid.y = 1;
-    grid.threads = most <= 64 ? 32 : 96 + 3 * (((unsigned)most + 63) / 64 * 32);
+    grid.threads = most <= 64 || (!step && steps <= 512) ? 32 : 96 + 3 * (((unsigned)most + 63) / 64 * 32);
     const uint32_t n = (uint32_t)stages * od_front_tile(a->patch, grid.threads);
     grid.shared = 2 * od_shared_bytes(1, sizeof(od_scaler_state)) + od_shared_bytes(3, sizeof(double)) +
                   3 * od_shared_bytes(n, sizeof(double)) + 2 * od_shared_bytes(n, sizeof(float)) +
