@@ -27,11 +27,29 @@ static const char *const scratch_names[OD_SCRATCH_COUNT] = {"patches",
                                                             "window mask",
                                                             "window ids"};
 
+/* The fused kernels hold these in registers or shared memory, or have folded them away. */
+static bool is_plain_only(enum od_scratch which) {
+    switch (which) {
+    case OD_SCRATCH_Q:
+    case OD_SCRATCH_K:
+    case OD_SCRATCH_V:
+    case OD_SCRATCH_PRODUCT:
+    case OD_SCRATCH_MLP_IN:
+    case OD_SCRATCH_UNEMBED:
+    case OD_SCRATCH_DF:
+    case OD_SCRATCH_LOC:
+    case OD_SCRATCH_SCALE:
+    case OD_SCRATCH_MIX: return true;
+    default: return false;
+    }
+}
+
 /* Bytes of a scratch buffer for n_token tokens; od_case_check and session_open bound the factors, so that they cannot
  * overflow. */
 size_t od_scratch_bytes(const od_engine *en, enum od_scratch which, size_t n_token) {
     const od_config *c = &en->model->config;
     const size_t head = n_token * c->patch * c->n_component * sizeof(float);
+    if (en->options.fused ? is_plain_only(which) : which == OD_SCRATCH_HEADS) return 0;
     switch (which) {
     case OD_SCRATCH_PATCHES:
     case OD_SCRATCH_IN_VALUE: return n_token * c->patch * sizeof(float);
@@ -43,7 +61,7 @@ size_t od_scratch_bytes(const od_engine *en, enum od_scratch which, size_t n_tok
     case OD_SCRATCH_LOC:
     case OD_SCRATCH_SCALE: return head;
     case OD_SCRATCH_MIX: return c->mixture ? head : 0;
-    case OD_SCRATCH_HEADS: return 0;
+    case OD_SCRATCH_HEADS: return (c->mixture ? 4 : 3) * head;
     case OD_SCRATCH_LAYER_K:
     case OD_SCRATCH_LAYER_V: return en->recomputes ? n_token * c->d_model * sizeof(float) : 0;
     case OD_SCRATCH_IN_MASK: return n_token * c->patch;
@@ -92,8 +110,8 @@ static enum od_status make_tables(od_engine *en, float *tables[3], size_t n_posi
     return status;
 }
 
-/* Graphs hold the scratch's addresses, so they go with it. The old memory is given back only when the new is there: a
- * failure leaves the engine as it was. */
+/* Graphs hold the addresses of tables and scratch, so they go with them; the fused path's read them from od_call. The
+ * old memory is given back only when the new is there: a failure leaves the engine as it was. */
 enum od_status od_engine_reserve(od_engine *en, size_t n_token, size_t n_position, od_error *e) {
     enum od_status status = OD_OK;
     if (n_position > en->n_position) {
@@ -103,7 +121,7 @@ enum od_status od_engine_reserve(od_engine *en, size_t n_token, size_t n_positio
             free_all(en, (void **)tables, 3, NULL);
             return status;
         }
-        od_engine_drop_graphs(en);
+        if (!en->options.fused) od_engine_drop_graphs(en);
         void *old[3] = {en->cosine, en->sine, en->xpos};
         en->cosine = tables[0];
         en->sine = tables[1];
@@ -113,15 +131,15 @@ enum od_status od_engine_reserve(od_engine *en, size_t n_token, size_t n_positio
     }
     if (!status && n_token > en->n_token) {
         void *fresh[OD_SCRATCH_COUNT] = {0};
-        for (int i = 0; i < OD_SCRATCH_COUNT && !status; i++) {
-            size_t bytes = od_scratch_bytes(en, i, n_token);
-            if (bytes) status = en->ops->alloc(en->dev, &fresh[i], bytes, scratch_names[i], e);
+        od_slice slices[OD_SCRATCH_COUNT];
+        size_t n = 0;
+        for (int i = 0; i < OD_SCRATCH_COUNT; i++) {
+            const size_t bytes = od_scratch_bytes(en, i, n_token);
+            if (bytes) slices[n++] = (od_slice){&fresh[i], bytes, scratch_names[i]};
         }
-        if (status) {
-            free_all(en, fresh, OD_SCRATCH_COUNT, NULL);
-            return status;
-        }
-        od_engine_drop_graphs(en);
+        status = en->ops->alloc_many(en->dev, slices, n, e);
+        if (status) return status;
+        if (!en->options.fused) od_engine_drop_graphs(en);
         status = free_all(en, en->scratch, OD_SCRATCH_COUNT, e);
         memcpy(en->scratch, fresh, sizeof fresh);
         en->n_token = n_token;
@@ -130,7 +148,7 @@ enum od_status od_engine_reserve(od_engine *en, size_t n_token, size_t n_positio
 }
 
 enum od_status od_engine_release(od_engine *en, od_error *e) {
-    void *rest[] = {en->weights, en->call, en->replaced, en->cosine, en->sine, en->xpos};
+    void *rest[] = {en->weights, en->call, en->replaced, en->head, en->head_bias, en->cosine, en->sine, en->xpos};
     od_engine_drop_graphs(en);
     enum od_status status = free_all(en, en->scratch, OD_SCRATCH_COUNT, e);
     enum od_status more = free_all(en, rest, sizeof rest / sizeof *rest, status ? NULL : e);
@@ -150,7 +168,7 @@ static size_t kept_bytes(const od_session *s, enum od_kept which) {
     case OD_KEPT_ID: return tokens * sizeof(int32_t);
     case OD_KEPT_STATE: return s->rows * sizeof(od_scaler_state);
     case OD_KEPT_KEY:
-    case OD_KEPT_CACHED: return en->recomputes ? 0 : od_config_time_layers(c) * tokens * c->d_model * sizeof(float);
+    case OD_KEPT_CACHED: return od_config_time_layers(c) * s->rows * s->key_patch * c->d_model * sizeof(float);
     case OD_KEPT_MEAN: return s->rows * c->patch * sizeof(float);
     case OD_KEPT_PROBS: return c->mixture ? steps * c->n_component * sizeof(float) : 0;
     case OD_KEPT_DF:
@@ -162,13 +180,48 @@ static size_t kept_bytes(const od_session *s, enum od_kept which) {
 }
 
 enum od_status od_session_reserve(od_session *s, od_error *e) {
+    od_slice slices[OD_KEPT_COUNT];
+    size_t n = 0;
     for (int i = 0; i < OD_KEPT_COUNT; i++) {
-        size_t bytes = kept_bytes(s, i);
-        if (!bytes) continue;
-        enum od_status status = s->engine->ops->alloc(s->engine->dev, &s->kept[i], bytes, kept_names[i], e);
-        if (status) return status;
+        const size_t bytes = kept_bytes(s, i);
+        if (bytes) slices[n++] = (od_slice){&s->kept[i], bytes, kept_names[i]};
     }
-    return OD_OK;
+    return s->engine->ops->alloc_many(s->engine->dev, slices, n, e);
+}
+
+enum od_status od_session_grow(od_session *s, size_t n_patch, size_t used, od_error *e) {
+    od_engine *en = s->engine;
+    const od_config *c = &en->model->config;
+    const size_t before = s->key_patch;
+    if (en->recomputes || n_patch <= before) return OD_OK;
+    s->key_patch = 2 * before > n_patch ? 2 * before : n_patch;
+    if (s->key_patch > s->patch_limit) s->key_patch = s->patch_limit;
+    void *fresh[2] = {NULL, NULL}, *old[2] = {s->kept[OD_KEPT_KEY], s->kept[OD_KEPT_CACHED]};
+    const od_slice slices[2] = {{&fresh[0], kept_bytes(s, OD_KEPT_KEY), kept_names[OD_KEPT_KEY]},
+                                {&fresh[1], kept_bytes(s, OD_KEPT_CACHED), kept_names[OD_KEPT_CACHED]}};
+    enum od_status status = en->ops->alloc_many(en->dev, slices, 2, e);
+    if (status) {
+        s->key_patch = before;
+        return status;
+    }
+    if (used) {
+        const od_grow_args args = {.to_key = fresh[0],
+                                   .to_value = fresh[1],
+                                   .from_key = old[0],
+                                   .from_value = old[1],
+                                   .from_stride = (uint32_t)before,
+                                   .to_stride = (uint32_t)s->key_patch,
+                                   .used = (uint32_t)used,
+                                   .d_head = (uint32_t)(c->d_model / c->n_head)};
+        const size_t places = od_config_time_layers(c) * s->rows * c->n_head;
+        const od_grid grid = {.x = (unsigned)places, .y = 1, .threads = 32};
+        status = en->ops->launch(en->dev, 0, OD_KERNEL_grow, grid, &args, sizeof args, e);
+        if (!status) status = en->ops->sync(en->dev, e);
+    }
+    s->kept[OD_KEPT_KEY] = fresh[0];
+    s->kept[OD_KEPT_CACHED] = fresh[1];
+    enum od_status freed = free_all(en, old, 2, status ? NULL : e);
+    return status ? status : freed;
 }
 
 enum od_status od_session_release(od_session *s, od_error *e) {

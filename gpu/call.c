@@ -5,10 +5,39 @@
 #include "faults/fault.h"
 #include "gpu/engine.h"
 
+/* Buckets eight times as large as the one before: four of prefills and three of decode steps hold every call of up to
+ * 32,768 tokens and 512 rows, within the default limit of eight captures. A block without work costs next to nothing.
+ */
+static size_t bucket_of(size_t n_token) {
+    size_t capacity = 8;
+    while (capacity < n_token) capacity *= 8;
+    return capacity;
+}
+
+static od_shape shape_of(const od_session *s, size_t n_patch, size_t new_count) {
+    const od_engine *en = s->engine;
+    od_shape shape;
+    memset(&shape, 0, sizeof shape); /* it is compared with memcmp */
+    if (en->options.fused) {
+        shape.capacity = bucket_of(s->rows * n_patch);
+        shape.step = s->n_step > 0 && !en->recomputes;
+    } else {
+        shape.batch = s->batch;
+        shape.variates = s->variates;
+        shape.n_patch = n_patch;
+        shape.new_count = new_count;
+    }
+    return shape;
+}
+
 static od_captured *find_graph(od_engine *en, const od_shape *shape) {
     for (size_t i = 0; i < en->n_graph; i++)
         if (memcmp(&en->graphs[i].shape, shape, sizeof *shape) == 0) return &en->graphs[i];
     return NULL;
+}
+
+static enum od_status forward(od_engine *en, const od_shape *shape, size_t position, od_error *e) {
+    return en->options.fused ? od_forward_fused(en, shape, position, e) : od_forward(en, shape, position, e);
 }
 
 /* A failed recording still has to be ended, or the device would stay in capture. */
@@ -16,13 +45,14 @@ static enum od_status capture(od_engine *en, const od_shape *shape, size_t posit
     od_graph *graph = NULL;
     enum od_status status = en->ops->capture_begin(en->dev, e);
     if (status) return status;
-    status = od_forward(en, shape, position, e);
+    status = forward(en, shape, position, e);
     enum od_status ended = en->ops->capture_end(en->dev, &graph, status ? NULL : e);
     if (status || ended) {
         if (graph) en->ops->graph_free(en->dev, graph);
         return status ? status : ended;
     }
     en->graphs[en->n_graph++] = (od_captured){.shape = *shape, .graph = graph};
+    en->n_capture++;
     en->captures++;
     return OD_OK;
 }
@@ -31,7 +61,7 @@ static enum od_status run(od_engine *en, const od_shape *shape, size_t position,
     enum od_status status;
     if (en->options.graph) {
         od_captured *g = find_graph(en, shape);
-        if (!g && en->n_graph < en->options.captures) {
+        if (!g && en->n_capture < en->options.captures) {
             status = capture(en, shape, position, e);
             if (status) return status;
             g = &en->graphs[en->n_graph - 1];
@@ -42,11 +72,30 @@ static enum od_status run(od_engine *en, const od_shape *shape, size_t position,
         }
         en->fallbacks++;
     }
-    return od_forward(en, shape, position, e);
+    return forward(en, shape, position, e);
+}
+
+/* The first call of a shape, before anything of it is on the device: products are timed on scratch memory, where
+ * nothing is kept from call to call. */
+static enum od_status rehearse(od_engine *en, const od_shape *shape, size_t position, od_error *e) {
+    enum { FINITE = 0x3C }; /* as a float 0.0115 */
+    enum od_status status = OD_OK;
+    if (!en->options.autotune || !en->ops->rehearse) return OD_OK;
+    for (size_t i = 0; i < en->n_rehearsed; i++)
+        if (memcmp(&en->rehearsed[i], shape, sizeof *shape) == 0) return OD_OK;
+    if (en->n_rehearsed == OD_REHEARSALS) return OD_OK;
+    for (int i = 0; i < OD_SCRATCH_COUNT && !status; i++)
+        if (en->scratch[i])
+            status = en->ops->fill(en->dev, en->scratch[i], FINITE, od_scratch_bytes(en, i, en->n_token), e);
+    en->ops->rehearse(en->dev, true);
+    if (!status) status = forward(en, shape, position, e);
+    en->ops->rehearse(en->dev, false);
+    if (!status) en->rehearsed[en->n_rehearsed++] = *shape;
+    return status;
 }
 
 /* Fills the call block. n_patch patches end at step `end`. */
-static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t new_count, bool own) {
+static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t new_count, size_t shown, bool own) {
     const od_engine *en = s->engine;
     const od_config *c = &en->model->config;
     const size_t first = end - n_patch * c->patch, position = first / c->patch;
@@ -65,22 +114,26 @@ static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t
                     .out_scale = k[OD_KEPT_SCALE],
                     .out_probs = k[OD_KEPT_PROBS],
                     .hidden = k[OD_KEPT_HIDDEN],
-                    .layer_stride = s->rows * s->patch_limit * c->d_model,
+                    .layer_stride = s->rows * s->key_patch * c->d_model,
                     .step_stride = (uint32_t)s->step_limit,
                     .patch_stride = (uint32_t)s->patch_limit,
-                    .key_stride = (uint32_t)s->key_patch,
+                    .key_stride = (uint32_t)(en->recomputes ? s->patch_limit : s->key_patch),
                     .first_step = (uint32_t)first,
                     .new_step = (uint32_t)(end - new_count),
                     .prefix = (uint32_t)s->prefix,
                     .position = (uint32_t)position,
                     .center = (uint32_t)od_rope_center(c->xpos, position + n_patch - 1),
                     .own = own,
+                    .cosine = en->cosine,
+                    .sine = en->sine,
+                    .xpos = en->xpos,
+                    .rope_rows = (uint32_t)en->n_position,
                     .n_row = (uint32_t)s->rows,
                     .variates = (uint32_t)s->variates,
                     .n_patch = (uint32_t)n_patch,
                     .n_token = (uint32_t)(s->rows * n_patch),
                     .new_count = (uint32_t)new_count,
-                    .head_patch = (uint32_t)n_patch};
+                    .head_patch = (uint32_t)(en->options.fused ? shown : n_patch)};
     memcpy(call.scratch, en->scratch, sizeof call.scratch);
     if (en->recomputes) {
         call.key = en->scratch[OD_SCRATCH_LAYER_K];
@@ -94,15 +147,18 @@ static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t
 static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t new_count, bool own, od_error *e) {
     od_engine *en = s->engine;
     const od_config *c = &en->model->config;
-    const od_call call = make_call(s, n_patch, end, new_count, own);
-    od_shape shape;
-    memset(&shape, 0, sizeof shape); /* it is compared with memcmp */
-    shape.batch = s->batch;
-    shape.variates = s->variates;
-    shape.n_patch = n_patch;
-    shape.new_count = new_count;
+    const size_t position = end / c->patch - n_patch;
+    enum od_status status = od_session_grow(s, position + n_patch, position, e);
+    if (status) {
+        s->broken = true;
+        return status;
+    }
+    const size_t shown = en->options.last_head ? 1 : new_count / c->patch;
+    const od_call call = make_call(s, n_patch, end, new_count, shown, own);
+    const od_shape shape = shape_of(s, n_patch, new_count);
     s->broken = true;
-    enum od_status status = en->ops->upload(en->dev, en->call, &call, sizeof call, e);
+    status = en->ops->upload(en->dev, en->call, &call, sizeof call, e);
+    if (!status) status = rehearse(en, &shape, position, e);
     const size_t count = s->rows * new_count;
     if (!status && !own) {
         status = en->ops->upload(en->dev, en->scratch[OD_SCRATCH_IN_VALUE], s->in_value, count * sizeof(float), e);
@@ -120,7 +176,8 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
     s->broken = false;
     s->n_step = end;
     s->call_patch = n_patch;
-    s->shown_patch = new_count / c->patch;
+    s->head_patch = call.head_patch;
+    s->shown_patch = shown;
     return OD_OK;
 }
 

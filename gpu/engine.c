@@ -6,17 +6,6 @@
 #include "gpu/engine.h"
 #include "model/case.h"
 
-static enum od_status upload_weights(od_engine *en, od_error *e) {
-    const size_t bytes = en->model->n_data * sizeof(float);
-    enum od_status status = en->ops->alloc(en->dev, (void **)&en->weights, bytes, "weights", e);
-    if (!status) status = en->ops->upload(en->dev, en->weights, en->model->data, bytes, e);
-    if (!status) status = en->ops->alloc(en->dev, (void **)&en->call, sizeof(od_call), "call block", e);
-    if (!status) status = en->ops->alloc(en->dev, (void **)&en->replaced, sizeof(uint32_t), "counter", e);
-    if (!status) status = en->ops->fill(en->dev, en->replaced, 0, sizeof(uint32_t), e);
-    if (!status) status = en->ops->sync(en->dev, e);
-    return status;
-}
-
 static void session_close(od_session *s) {
     if (!s) return;
     od_heap *heap = &s->engine->heap;
@@ -36,7 +25,14 @@ static void engine_destroy(od_engine *en) {
     if (en->dev) od_engine_release(en, NULL);
     en->ops->close(en->dev);
     od_heap_free(&en->heap, en->graphs);
+    od_heap_free(&en->heap, en->place);
     free(en);
+}
+
+/* The way back without a rebuild: OD_DISABLE_FAST=1 in the environment of whoever runs the engine. */
+static bool is_rolled_back(void) {
+    const char *text = getenv("OD_DISABLE_FAST");
+    return text && text[0] && strcmp(text, "0") != 0;
 }
 
 static enum od_status engine_create(od_engine **out, const od_device_ops *ops, const od_model *model,
@@ -45,11 +41,12 @@ static enum od_status engine_create(od_engine **out, const od_device_ops *ops, c
     if (!en) return od_fail(e, OD_NO_MEMORY, "cannot allocate an engine");
     en->ops = ops;
     en->model = model;
-    en->options = *options;
+    en->rolled_back = is_rolled_back();
+    en->options = en->rolled_back ? od_options_plain(options) : *options;
     en->recomputes = options->cache == OD_CACHE_OFF || od_config_time_layers(&model->config) == 0;
     en->graphs = od_heap_alloc(&en->heap, options->captures, sizeof *en->graphs, "graphs", e);
     enum od_status status = en->graphs ? ops->open(&en->dev, &en->options, &en->heap, e) : OD_NO_MEMORY;
-    if (!status) status = upload_weights(en, e);
+    if (!status) status = od_engine_upload(en, e);
     if (status) {
         engine_destroy(en);
         return status;
@@ -87,7 +84,7 @@ static enum od_status session_open(od_session **out, od_engine *en, size_t batch
     if (!s) return OD_NO_MEMORY;
     *s = (od_session){.engine = en, .batch = batch, .variates = variates, .rows = rows, .patch_limit = limit / patch};
     s->step_limit = s->patch_limit * patch;
-    s->key_patch = en->options.cache == OD_CACHE_DYNAMIC && !en->recomputes ? 0 : s->patch_limit;
+    s->key_patch = en->recomputes || en->options.cache == OD_CACHE_DYNAMIC ? 0 : s->patch_limit;
     s->next = en->sessions;
     s->link = &en->sessions;
     if (s->next) s->next->link = &s->next;
@@ -107,8 +104,9 @@ static enum od_status session_reset(od_session *s, od_error *e) {
     s->n_step = 0;
     s->broken = false;
     if (!en->ops->emulated || en->recomputes) return OD_OK;
-    const size_t bytes = od_config_time_layers(&en->model->config) * s->rows * s->patch_limit *
-                         en->model->config.d_model * sizeof(float);
+    const size_t bytes =
+        od_config_time_layers(&en->model->config) * s->rows * s->key_patch * en->model->config.d_model * sizeof(float);
+    if (!bytes) return OD_OK;
     enum od_status status = en->ops->fill(en->dev, s->kept[OD_KEPT_KEY], OD_POISON_BYTE, bytes, e);
     if (!status) status = en->ops->fill(en->dev, s->kept[OD_KEPT_CACHED], OD_POISON_BYTE, bytes, e);
     return status;
@@ -131,11 +129,13 @@ static void engine_stats(od_engine *en, od_stats *out) {
                       .replaced = replaced,
                       .math_mode = dev.math_mode,
                       .device = dev.name,
-                      .emulated = en->ops->emulated};
+                      .emulated = en->ops->emulated,
+                      .rolled_back = en->rolled_back};
 }
 
 static enum od_status engine_recapture(od_engine *en, od_error *e) {
     od_engine_drop_graphs(en);
+    en->n_capture = 0;
     return OD_OK;
 }
 
@@ -158,9 +158,7 @@ static void engine_fail_alloc(od_engine *en, uint64_t call) {
 
 static bool can(const od_device_ops *ops, const struct od_case *c, char *why, size_t size) {
     const char *reason = NULL;
-    if (c->options.cache == OD_CACHE_DYNAMIC) reason = "cache=dynamic: the engine has cache=off and cache=fixed";
-    if (c->options.fused) reason = "fused=on: the engine has no fused kernels";
-    if (c->options.autotune) reason = "autotune=on: the engine does not time algorithms";
+    if (c->options.autotune && ops->emulated) reason = "autotune=on: the twin has no algorithms to choose from";
     if (c->options.tf32 && ops->emulated) reason = "tf32=on: the twin has no tensor cores";
     if (reason) snprintf(why, size, "%s", reason);
     return reason == NULL;

@@ -25,11 +25,15 @@ enum od_kept {
     OD_KEPT_COUNT
 };
 
-/* The shape that a captured graph is good for; everything else that may differ stands in od_call. */
+/* The shape that a captured graph is good for; everything else that may differ stands in od_call. The fused path's
+ * kernels read the sizes from there as well, so that its graphs serve a bucket of shapes: `capacity` and `step` say
+ * which, the other four are 0. Elsewhere a graph is of one shape. */
 typedef struct od_shape {
     size_t batch, variates;
     size_t n_patch;   /* patches computed by the call */
     size_t new_count; /* steps ingested by the call */
+    size_t capacity;  /* tokens, at most */
+    bool step;        /* a decode step on cached keys: one patch a row */
 } od_shape;
 
 typedef struct od_captured {
@@ -37,24 +41,32 @@ typedef struct od_captured {
     od_graph *graph;
 } od_captured;
 
+enum { OD_REHEARSALS = 32 };
+
 struct od_engine {
     const od_device_ops *ops;
     od_device *dev;
     const od_model *model;
     od_options options;
     od_heap heap;
-    bool recomputes; /* cache off, or no time-wise layer */
+    bool recomputes;  /* cache off, or no time-wise layer */
+    bool rolled_back; /* OD_DISABLE_FAST: plain launches whatever the options ask for */
 
-    float *weights;     /* device copy of model->data */
-    od_call *call;      /* device: the one dynamic input of graphs */
-    uint32_t *replaced; /* device counter */
+    float *weights;          /* on the device; weights.c */
+    size_t *place;           /* of each tensor of the model's table in weights, in floats */
+    float *head, *head_bias; /* fused: unembedding and heads as one matrix */
+    od_call *call;           /* device: the one dynamic input of graphs */
+    uint32_t *replaced;      /* device counter */
     float *cosine, *sine, *xpos;
     size_t n_position; /* rows of cosine and sine */
     void *scratch[OD_SCRATCH_COUNT];
     size_t n_token; /* capacity of scratch */
 
+    od_shape rehearsed[OD_REHEARSALS]; /* whose products were timed; beyond so many shapes none are */
+    size_t n_rehearsed;
     od_captured *graphs; /* options.captures places */
     size_t n_graph;
+    size_t n_capture;     /* captures since the graphs were last dropped on request: what options.captures bounds */
     od_session *sessions; /* open ones */
     uint64_t captures, replays, cache_hits, fallbacks;
 };
@@ -70,6 +82,7 @@ struct od_session {
     size_t n_step;      /* padded steps so far; 0 before prefill */
     size_t prefix;      /* of which context */
     size_t call_patch;  /* patches that the last call computed */
+    size_t head_patch;  /* of which, the last ones, the head was computed */
     size_t shown_patch; /* of which outputs show the last: all of a prefill's, one of a decode's */
     bool broken;        /* a call failed: reset first */
 
@@ -90,9 +103,19 @@ enum od_status od_session_reserve(od_session *s, od_error *e);
 enum od_status od_session_release(od_session *s, od_error *e);
 size_t od_scratch_bytes(const od_engine *engine, enum od_scratch which, size_t n_token);
 void od_engine_drop_graphs(od_engine *engine);
+/* Room for n_patch patches in the session's KV cache: a dynamic one grows and keeps its first `used`. A failure leaves
+ * it as it was. */
+enum od_status od_session_grow(od_session *s, size_t n_patch, size_t used, od_error *e);
+
+/* weights.c: what the kernels read, on the device. */
+enum od_status od_engine_upload(od_engine *engine, od_error *e);
+const float *od_engine_weight(const od_engine *engine, enum od_weight kind, size_t layer);
 
 /* forward.c: the work of one call, given to the device's streams in order. `position` is of the call's first patch. */
 enum od_status od_forward(od_engine *engine, const od_shape *shape, size_t position, od_error *e);
+
+/* fused.c: the same with the fused kernels, for any shape of the bucket. */
+enum od_status od_forward_fused(od_engine *engine, const od_shape *bucket, size_t position, od_error *e);
 
 /* call.c: prefill and decode around it. */
 enum od_status od_session_prefill(od_session *s, const od_window *window, od_error *e);

@@ -21,7 +21,7 @@ static void *scratch(const work *w, enum od_scratch which) {
 }
 
 static const float *weight(const work *w, enum od_weight kind, size_t layer) {
-    return w->en->weights + od_model_spec(w->en->model, kind, layer)->offset;
+    return od_engine_weight(w->en, kind, layer);
 }
 
 static void launch(work *w, unsigned stream, enum od_kernel kernel, od_grid grid, const void *args, size_t size) {
@@ -33,8 +33,8 @@ static void launch(work *w, unsigned stream, enum od_kernel kernel, od_grid grid
 static void product(work *w, unsigned stream, float *y, const float *x, size_t m, enum od_weight kind, size_t layer) {
     const od_weight_spec *spec = od_model_spec(w->en->model, kind, layer);
     if (!w->status)
-        w->status = w->en->ops->gemm(w->en->dev, stream, y, x, w->en->weights + spec->offset, m, spec->shape[0],
-                                     spec->shape[1], w->e);
+        w->status =
+            w->en->ops->gemm(w->en->dev, stream, y, x, weight(w, kind, layer), m, spec->shape[0], spec->shape[1], w->e);
 }
 
 static void fork_stream(work *w, unsigned waiter, unsigned on) {

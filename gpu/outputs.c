@@ -74,12 +74,13 @@ enum od_status od_session_outputs(od_session *s, od_outputs *out, od_error *e) {
     if (s->broken || !s->n_step) return od_fail(e, OD_BAD_INPUT, "outputs before a call that went well");
     /* After a decode that recomputed everything, the newest patch is the answer. */
     const size_t all = s->call_patch, shown = s->shown_patch, hide = all - shown, n = shown * c->patch;
+    const size_t heads_all = s->head_patch, heads_hide = heads_all - shown;
     const size_t per_patch = c->patch * c->n_component;
     size_t shape[4] = {s->batch, s->variates, n, c->n_component}, n_tensor = 0;
     enum od_status status = OD_OK;
     for (size_t i = 0; i < (c->mixture ? 4u : 3u) && !status; i++) {
         float *to = s->host[heads[i].place];
-        status = fetch(s, heads[i].kept, 0, to, all * per_patch, hide * per_patch, shown * per_patch, e);
+        status = fetch(s, heads[i].kept, 0, to, heads_all * per_patch, heads_hide * per_patch, shown * per_patch, e);
         od_tensor_set(&s->tensor[n_tensor++], heads[i].name, OD_F32, c->mixture ? 4 : 3, shape, to);
     }
     const size_t scaled = c->scaler == OD_SCALER_STD_MEAN ? 1 : n, first = s->n_step - n;

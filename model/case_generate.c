@@ -118,6 +118,8 @@ static void draw_options(od_case *c, od_rng *rng) {
     c->options.streams = od_pick(rng, 1, 3);
     c->options.order = od_pick_chance(rng, 4) ? 0 : od_pick(rng, 1, 1000000);
     if (od_pick_chance(rng, 10)) c->options.captures = od_pick(rng, 1, 8);
+    c->options.fused = od_pick_chance(rng, 2);
+    if (c->options.cache == OD_CACHE_FIXED && od_pick_chance(rng, 3)) c->options.cache = OD_CACHE_DYNAMIC;
 }
 
 static void draw_default(od_case *c, od_rng *rng) {

@@ -200,11 +200,12 @@ static void change_model(od_case *c, od_rng *rng) {
 }
 
 static void change_options(od_case *c, od_rng *rng) {
-    switch (od_pick(rng, 0, 4)) {
+    switch (od_pick(rng, 0, 5)) {
     case 0: c->options.graph = !c->options.graph; break;
-    case 1: c->options.cache = c->options.cache == OD_CACHE_OFF ? OD_CACHE_FIXED : OD_CACHE_OFF; break;
+    case 1: c->options.cache = (enum od_cache)od_pick(rng, OD_CACHE_OFF, OD_CACHE_FIXED); break;
     case 2: c->options.streams = od_pick(rng, 1, 4); break;
     case 3: c->options.captures = od_pick(rng, 1, 8); break;
+    case 4: c->options.fused = !c->options.fused; break;
     default: c->options.order = od_pick(rng, 0, 1000000); break;
     }
 }

@@ -1,6 +1,5 @@
-/* The CUDA device: runtime, cuBLAS, streams, graphs. Every call's result is looked at. */
+/* The CUDA device: memory, streams, launches, products, graphs. Every call's result is looked at. */
 #include <assert.h>
-#include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 #include <limits.h>
 #include <stdio.h>
@@ -8,7 +7,11 @@
 #include <string.h>
 
 #include "faults/fault.h"
+#include "gpu/device/buffer.h"
 #include "gpu/device/device.h"
+#include "gpu/device/lt.h"
+#include "gpu/device/tensor_product.h"
+#include "gpu/device/tune.h"
 
 /* Each kernel's launcher, made by OD_KERNEL; returns a cudaError_t. */
 #define OD_START(name) extern int od_cuda_start_##name(od_grid grid, const void *args, int fault, void *stream);
@@ -27,30 +30,34 @@ static const char *const kernel_names[OD_KERNEL_COUNT] = {
 #undef OD_START
 };
 
-typedef struct buffer {
-    struct buffer *next, **link;
-    size_t bytes;
-    char what[48];
-    char *raw;
-} buffer;
-
 struct od_graph {
     cudaGraphExec_t exec;
     size_t nodes;
 };
 
-/* cuBLAS is given its workspace, so that it allocates none while a graph is captured. */
-enum { WORKSPACE = 32 * 1024 * 1024 };
+/* Small uploads go through page-locked memory, where the copy need not wait for the driver to stage it: a decode step
+ * has two. It is used from the front again after each synchronisation. */
+enum { MAILBOX = 256 * 1024 };
+
+/* A fused product's shape and the tile to use for it. */
+typedef struct choice {
+    struct choice *next;
+    uint32_t outs, depth, epilogue;
+    size_t max_rows;
+    int config;
+} choice;
 
 struct od_device {
     od_heap *heap;
-    buffer *buffers;
+    od_buffers buffers;
     cudaStream_t streams[OD_STREAMS];
     cudaEvent_t events[OD_STREAMS];
-    cublasHandle_t blas[OD_STREAMS];
-    void *workspace[OD_STREAMS];
+    od_lt *lt;       /* plain products */
+    choice *choices; /* fused products that were timed */
     unsigned n_stream;
-    bool capturing;
+    char *mailbox;
+    size_t mailed; /* bytes of it in use */
+    bool tf32, capturing, rehearsing;
     size_t captured_nodes;
     od_device_stats stats;
 };
@@ -63,20 +70,56 @@ static enum od_status cuda_failed(cudaError_t code, const char *what, od_error *
                    cudaGetErrorString(code), cudaGetErrorName(code));
 }
 
-static enum od_status blas_failed(cublasStatus_t code, const char *what, od_error *e) {
-    return od_fail(e, OD_DEVICE_FAULT, "gpu: cuBLAS %s: %s", what, cublasGetStatusString(code));
-}
-
 #define CUDA(call, what)                                                                                               \
     do {                                                                                                               \
         cudaError_t code_ = (call);                                                                                    \
         if (code_ != cudaSuccess) return cuda_failed(code_, what, e);                                                  \
     } while (0)
-#define BLAS(call, what)                                                                                               \
-    do {                                                                                                               \
-        cublasStatus_t code_ = (call);                                                                                 \
-        if (code_ != CUBLAS_STATUS_SUCCESS) return blas_failed(code_, what, e);                                        \
-    } while (0)
+static enum od_status take_memory(char **out, size_t bytes, const char *what, const od_buffers *list, od_error *e) {
+    size_t free_bytes = 0, total = 0;
+    const cudaError_t code = cudaMalloc((void **)out, bytes);
+    if (code == cudaSuccess) return OD_OK;
+    cudaGetLastError(); /* a refused allocation is not sticky */
+    if (cudaMemGetInfo(&free_bytes, &total) != cudaSuccess) free_bytes = 0;
+    return od_fail(e, code == cudaErrorMemoryAllocation ? OD_NO_MEMORY : OD_DEVICE_FAULT,
+                   "gpu: %s: cannot allocate %zu bytes (%zu free, %zu live here): %s", what, bytes, free_bytes,
+                   list->live, cudaGetErrorString(code));
+}
+
+static enum od_status device_alloc_many(od_device *dev, const od_slice *slices, size_t n, od_error *e) {
+    char *raw = NULL;
+    size_t bytes = 0;
+    enum od_status status = od_buffers_add(&dev->buffers, slices, n, take_memory, &raw, &bytes, e);
+    if (status) return status;
+    CUDA(cudaMemsetAsync(raw, OD_GUARD_BYTE, bytes, dev->streams[0]), "guard bands");
+    const od_buffer *b = dev->buffers.first;
+    for (size_t i = 0; i < n; i++, b = b->next)
+        CUDA(cudaMemsetAsync(b->raw + OD_GUARD, OD_POISON_BYTE, b->bytes, dev->streams[0]), "poison");
+    return OD_OK;
+}
+
+static enum od_status device_alloc(od_device *dev, void **out, size_t bytes, const char *what, od_error *e) {
+    const od_slice slice = {out, bytes, what};
+    return device_alloc_many(dev, &slice, 1, e);
+}
+
+static enum od_status check_bands(const od_buffer *b, od_error *e) {
+    unsigned char bands[2 * OD_GUARD];
+    CUDA(cudaMemcpy(bands, b->raw, OD_GUARD, cudaMemcpyDeviceToHost), "guard band");
+    CUDA(cudaMemcpy(bands + OD_GUARD, b->raw + OD_GUARD + b->bytes, OD_GUARD, cudaMemcpyDeviceToHost), "guard band");
+    return od_buffer_check(b, bands, "gpu", e);
+}
+
+static enum od_status device_free(od_device *dev, void *data, od_error *e) {
+    if (!data) return OD_OK;
+    od_buffer *b = od_buffers_find(&dev->buffers, data);
+    cudaError_t waited = cudaDeviceSynchronize();
+    enum od_status status = waited == cudaSuccess ? check_bands(b, e) : cuda_failed(waited, "synchronise", e);
+    char *raw = od_buffers_remove(&dev->buffers, b);
+    cudaError_t code = cudaFree(raw);
+    if (!status && code != cudaSuccess) status = cuda_failed(code, "free", e);
+    return status;
+}
 
 static enum od_status probe(od_error *e) {
     int n = 0;
@@ -87,24 +130,6 @@ static enum od_status probe(od_error *e) {
                        "CPU",
                        cudaGetErrorString(code));
     if (n == 0) return od_fail(e, OD_NO_DEVICE, "engine gpu: the driver reports no CUDA device");
-    return OD_OK;
-}
-
-static enum od_status open_blas(od_device *dev, unsigned i, bool tf32, od_error *e) {
-    cublasMath_t mode;
-    BLAS(cublasCreate(&dev->blas[i]), "create");
-    CUDA(cudaMalloc(&dev->workspace[i], WORKSPACE), "cuBLAS workspace");
-    BLAS(cublasSetStream(dev->blas[i], dev->streams[i]), "set stream");
-    BLAS(cublasSetWorkspace(dev->blas[i], dev->workspace[i], WORKSPACE), "set workspace");
-    BLAS(cublasSetMathMode(dev->blas[i], tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_PEDANTIC_MATH), "set math mode");
-    BLAS(cublasSetAtomicsMode(dev->blas[i], CUBLAS_ATOMICS_NOT_ALLOWED), "set atomics mode");
-    /* Asserted, not assumed: what the library reports is what stats report. */
-    BLAS(cublasGetMathMode(dev->blas[i], &mode), "get math mode");
-    dev->stats.math_mode = mode == CUBLAS_PEDANTIC_MATH         ? "float32"
-                           : mode == CUBLAS_TF32_TENSOR_OP_MATH ? "tf32"
-                                                                : "unknown";
-    if (!tf32 && mode != CUBLAS_PEDANTIC_MATH)
-        return od_fail(e, OD_DEVICE_FAULT, "gpu: cuBLAS is in math mode %d, not in pedantic float32", (int)mode);
     return OD_OK;
 }
 
@@ -120,32 +145,40 @@ static enum od_status open_device(od_device *dev, const od_options *options, od_
     snprintf(device_name, sizeof device_name, "%.80s (CUDA %d.%d, driver API %d.%d)", properties.name, runtime / 1000,
              runtime % 1000 / 10, driver / 1000, driver % 1000 / 10);
     dev->stats.name = device_name;
+    CUDA(cudaMallocHost((void **)&dev->mailbox, MAILBOX), "page-locked memory");
     for (unsigned i = 0; i < dev->n_stream; i++) {
         CUDA(cudaStreamCreateWithFlags(&dev->streams[i], cudaStreamNonBlocking), "stream");
         CUDA(cudaEventCreateWithFlags(&dev->events[i], cudaEventDisableTiming), "event");
-        enum od_status status = open_blas(dev, i, options->tf32, e);
-        if (status) return status;
     }
-    return OD_OK;
+    dev->stats.math_mode = od_tensor_product_math(options->tf32);
+    if (options->fused) return OD_OK;
+    enum od_status status = od_lt_open(&dev->lt, options->tf32, dev->heap, e);
+    if (!status) dev->stats.math_mode = od_lt_math(dev->lt); /* asked of the library, not assumed */
+    return status;
 }
 
 static void device_close(od_device *dev) {
     if (!dev) return;
-    assert(!dev->buffers);
     for (unsigned i = 0; i < dev->n_stream; i++) {
-        if (dev->blas[i]) cublasDestroy(dev->blas[i]);
-        cudaFree(dev->workspace[i]);
         if (dev->events[i]) cudaEventDestroy(dev->events[i]);
         if (dev->streams[i]) cudaStreamDestroy(dev->streams[i]);
     }
+    od_lt_close(dev->lt);
+    for (choice *next; dev->choices; dev->choices = next) {
+        next = dev->choices->next;
+        od_heap_free(dev->heap, dev->choices);
+    }
+    if (dev->mailbox) cudaFreeHost(dev->mailbox);
+    assert(!dev->buffers.first);
     od_heap_free(dev->heap, dev);
 }
 
 static enum od_status device_open(od_device **out, const od_options *options, od_heap *heap, od_error *e) {
     od_device *dev = od_heap_alloc(heap, 1, sizeof *dev, "device", e);
     if (!dev) return OD_NO_MEMORY;
-    dev->heap = heap;
-    dev->n_stream = options->streams;
+    dev->heap = dev->buffers.heap = heap;
+    dev->n_stream = options->fused ? 1 : options->streams; /* the fused path is one chain */
+    dev->tf32 = options->tf32;
     assert(dev->n_stream >= 1 && dev->n_stream <= OD_STREAMS);
     enum od_status status = open_device(dev, options, e);
     if (status) {
@@ -156,63 +189,13 @@ static enum od_status device_open(od_device **out, const od_options *options, od
     return OD_OK;
 }
 
-static enum od_status device_alloc(od_device *dev, void **out, size_t bytes, const char *what, od_error *e) {
-    size_t whole = 0, free_bytes = 0, total = 0;
-    buffer *b = od_heap_alloc(dev->heap, 1, sizeof *b, what, e);
-    if (!b) return OD_NO_MEMORY;
-    cudaError_t code = cudaErrorMemoryAllocation;
-    if (od_size_add(&whole, bytes, 2 * OD_GUARD)) code = cudaMalloc((void **)&b->raw, whole);
-    if (code != cudaSuccess) {
-        od_heap_free(dev->heap, b);
-        cudaGetLastError(); /* a refused allocation is not sticky */
-        if (cudaMemGetInfo(&free_bytes, &total) != cudaSuccess) free_bytes = 0;
-        return od_fail(e, code == cudaErrorMemoryAllocation ? OD_NO_MEMORY : OD_DEVICE_FAULT,
-                       "gpu: %s: cannot allocate %zu bytes (%zu free, %zu live here): %s", what, bytes, free_bytes,
-                       dev->stats.live, cudaGetErrorString(code));
-    }
-    snprintf(b->what, sizeof b->what, "%s", what);
-    b->bytes = bytes;
-    b->next = dev->buffers;
-    b->link = &dev->buffers;
-    if (b->next) b->next->link = &b->next;
-    dev->buffers = b;
-    dev->stats.live += bytes;
-    if (dev->stats.live > dev->stats.peak) dev->stats.peak = dev->stats.live;
-    *out = b->raw + OD_GUARD;
-    CUDA(cudaMemsetAsync(b->raw, OD_GUARD_BYTE, OD_GUARD, dev->streams[0]), "guard band");
-    CUDA(cudaMemsetAsync(b->raw + OD_GUARD, OD_POISON_BYTE, bytes, dev->streams[0]), "poison");
-    CUDA(cudaMemsetAsync(b->raw + OD_GUARD + bytes, OD_GUARD_BYTE, OD_GUARD, dev->streams[0]), "guard band");
-    return OD_OK;
-}
-
-static enum od_status check_bands(od_device *dev, const buffer *b, od_error *e) {
-    unsigned char bands[2 * OD_GUARD];
-    CUDA(cudaMemcpy(bands, b->raw, OD_GUARD, cudaMemcpyDeviceToHost), "guard band");
-    CUDA(cudaMemcpy(bands + OD_GUARD, b->raw + OD_GUARD + b->bytes, OD_GUARD, cudaMemcpyDeviceToHost), "guard band");
-    for (size_t i = 0; i < sizeof bands; i++)
-        if (bands[i] != OD_GUARD_BYTE)
-            return od_fail(e, OD_DEVICE_FAULT, "gpu: something wrote %s buffer %s (%zu bytes)",
-                           i < OD_GUARD ? "before" : "past the end of", b->what, b->bytes);
-    return OD_OK;
-}
-
-static enum od_status device_free(od_device *dev, void *data, od_error *e) {
-    if (!data) return OD_OK;
-    buffer *b = dev->buffers;
-    while (b && b->raw + OD_GUARD != (char *)data) b = b->next;
-    assert(b);
-    cudaError_t waited = cudaDeviceSynchronize();
-    enum od_status status = waited == cudaSuccess ? check_bands(dev, b, e) : cuda_failed(waited, "synchronise", e);
-    cudaError_t code = cudaFree(b->raw);
-    if (!status && code != cudaSuccess) status = cuda_failed(code, "free", e);
-    *b->link = b->next;
-    if (b->next) b->next->link = b->link;
-    dev->stats.live -= b->bytes;
-    od_heap_free(dev->heap, b);
-    return status;
-}
-
 static enum od_status upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
+    if (bytes <= MAILBOX - dev->mailed) {
+        char *at = dev->mailbox + dev->mailed;
+        memcpy(at, from, bytes);
+        dev->mailed += bytes;
+        from = at;
+    }
     CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, dev->streams[0]), "upload");
     return OD_OK;
 }
@@ -220,6 +203,7 @@ static enum od_status upload(od_device *dev, void *to, const void *from, size_t 
 static enum od_status download(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
     CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, dev->streams[0]), "download");
     CUDA(cudaStreamSynchronize(dev->streams[0]), "download");
+    dev->mailed = 0;
     return OD_OK;
 }
 
@@ -243,25 +227,58 @@ static enum od_status launch(od_device *dev, unsigned stream, enum od_kernel ker
     const int fault = 0;
 #endif
     assert(stream < dev->n_stream);
+    if (dev->rehearsing) return OD_OK;
     count_node(dev);
     CUDA((cudaError_t)starts[kernel](grid, args, fault, dev->streams[stream]), kernel_names[kernel]);
     return OD_OK;
 }
 
-/* Row-major y = x·wᵀ is column-major yᵀ[n,m] = (wᵀ)ᵀ[n,k] · xᵀ[k,m]. */
 static enum od_status gemm(od_device *dev, unsigned stream, float *y, const float *x, const float *w, size_t m,
                            size_t n, size_t k, od_error *e) {
-    const float one = 1, zero = 0;
-    assert(stream < dev->n_stream && m <= INT_MAX && n <= INT_MAX && k <= INT_MAX);
+    assert(stream < dev->n_stream);
+    if (dev->rehearsing) return od_lt_tune(dev->lt, dev->streams[stream], m, n, k, e);
     count_node(dev);
-    BLAS(cublasSgemm(dev->blas[stream], CUBLAS_OP_T, CUBLAS_OP_N, (int)n, (int)m, (int)k, &one, w, (int)k, x, (int)k,
-                     &zero, y, (int)n),
-         "sgemm");
+    return od_lt_gemm(dev->lt, dev->streams[stream], y, x, w, m, n, k, e);
+}
+
+static choice *chosen(const od_device *dev, const od_product_args *args, size_t max_rows) {
+    choice *at = dev->choices;
+    while (at && (at->outs != args->outs || at->depth != args->depth || at->epilogue != args->epilogue ||
+                  at->max_rows != max_rows))
+        at = at->next;
+    return at;
+}
+
+static enum od_status choose(od_device *dev, const od_product_args *args, size_t max_rows, od_error *e) {
+    int config = 0;
+    if (chosen(dev, args, max_rows)) return OD_OK;
+    enum od_status status = od_tune_product(&config, args, max_rows, dev->tf32, dev->streams[0], e);
+    if (status) return status;
+    choice *c = od_heap_alloc(dev->heap, 1, sizeof *c, "choice of a tile", e);
+    if (!c) return OD_NO_MEMORY;
+    *c = (choice){dev->choices, args->outs, args->depth, args->epilogue, max_rows, config};
+    dev->choices = c;
     return OD_OK;
+}
+
+static enum od_status product(od_device *dev, const od_product_args *args, size_t max_rows, od_error *e) {
+    assert(max_rows <= UINT_MAX);
+    if (dev->rehearsing) return choose(dev, args, max_rows, e);
+    const choice *c = chosen(dev, args, max_rows);
+    count_node(dev);
+    CUDA((cudaError_t)od_tensor_product_start(args, (unsigned)max_rows, c ? c->config : 0, dev->tf32, true,
+                                              dev->streams[0]),
+         "product");
+    return OD_OK;
+}
+
+static void rehearse(od_device *dev, bool on) {
+    dev->rehearsing = on;
 }
 
 static enum od_status fork_stream(od_device *dev, unsigned waiter, unsigned on, od_error *e) {
     assert(waiter < dev->n_stream && on < dev->n_stream);
+    if (dev->rehearsing) return OD_OK;
     CUDA(cudaEventRecord(dev->events[on], dev->streams[on]), "event");
     CUDA(cudaStreamWaitEvent(dev->streams[waiter], dev->events[on], 0), "wait for event");
     return OD_OK;
@@ -309,17 +326,20 @@ static void graph_free(od_device *dev, od_graph *graph) {
 static enum od_status sync_all(od_device *dev, od_error *e) {
     for (unsigned i = 0; i < dev->n_stream; i++) CUDA(cudaStreamSynchronize(dev->streams[i]), "synchronise");
     CUDA(cudaGetLastError(), "synchronise");
+    dev->mailed = 0;
     return OD_OK;
 }
 
 static enum od_status check_all(od_device *dev, od_error *e) {
     enum od_status status = sync_all(dev, e);
-    for (const buffer *b = dev->buffers; b && !status; b = b->next) status = check_bands(dev, b, e);
+    for (const od_buffer *b = dev->buffers.first; b && !status; b = b->next) status = check_bands(b, e);
     return status;
 }
 
 static void stats(od_device *dev, od_device_stats *out) {
     *out = dev->stats;
+    out->live = dev->buffers.live;
+    out->peak = dev->buffers.peak;
 }
 
 const od_device_ops *od_device_cuda(void) {
@@ -329,13 +349,16 @@ const od_device_ops *od_device_cuda(void) {
                                       .open = device_open,
                                       .close = device_close,
                                       .alloc = device_alloc,
+                                      .alloc_many = device_alloc_many,
                                       .free = device_free,
                                       .upload = upload,
                                       .download = download,
                                       .fill = fill,
                                       .launch = launch,
                                       .gemm = gemm,
+                                      .product = product,
                                       .fork = fork_stream,
+                                      .rehearse = rehearse,
                                       .capture_begin = capture_begin,
                                       .capture_end = capture_end,
                                       .replay = replay,

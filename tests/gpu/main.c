@@ -38,9 +38,10 @@ int main(int argc, char **argv) {
     srunner_add_suite(runner, suite_emit());
     srunner_add_suite(runner, suite_norm_rows());
     srunner_add_suite(runner, suite_front());
-    srunner_add_suite(runner, suite_row_product());
     srunner_add_suite(runner, suite_engine());
     srunner_add_suite(runner, suite_edges());
+    srunner_add_suite(runner, suite_row_product());
+    srunner_add_suite(runner, suite_switches());
     srunner_add_suite(runner, suite_invariance());
     srunner_add_suite(runner, suite_requests());
     srunner_add_suite(runner, suite_vectors());

@@ -1,0 +1,143 @@
+/* The weights on the device: as the model has them, or, for the fused kernels, with the QKV features in the order (3,
+ * H, d), and with unembedding and heads folded into one matrix. */
+#include <string.h>
+
+#include "gpu/engine.h"
+#include "gpu/fused_grid.h"
+
+enum {
+    ALIGN = 64, /* floats: every tensor begins at a multiple of 256 bytes */
+    CHUNK = 4   /* steps of a patch folded at a time: their outputs begin at multiples of 16 bytes */
+};
+
+static bool is_folded(enum od_weight kind) {
+    return kind >= OD_W_UNEMBED && kind <= OD_W_MIXTURE_BIAS;
+}
+
+const float *od_engine_weight(const od_engine *en, enum od_weight kind, size_t layer) {
+    return en->weights + en->place[od_model_spec(en->model, kind, layer) - en->model->weights];
+}
+
+static size_t lay_out(od_engine *en) {
+    size_t at = 0;
+    for (size_t i = 0; i < en->model->n_weight; i++) {
+        const od_weight_spec *spec = &en->model->weights[i];
+        en->place[i] = at;
+        if (!en->options.fused || !is_folded(spec->kind)) at += (spec->count + ALIGN - 1) / ALIGN * ALIGN;
+    }
+    return at;
+}
+
+/* Row q·D + j·H + h becomes row q·D + h·d + j. */
+static void order_features(float *out, const float *in, const od_config *c, size_t width) {
+    const size_t d = c->d_model / c->n_head;
+    for (size_t q = 0; q < 3; q++)
+        for (size_t h = 0; h < c->n_head; h++)
+            for (size_t j = 0; j < d; j++)
+                memcpy(out + (q * c->d_model + h * d + j) * width, in + (q * c->d_model + j * c->n_head + h) * width,
+                       width * sizeof(float));
+}
+
+/* The scratch of the fused upload, on the host and on the device. */
+typedef struct staging {
+    float *ordered;                /* one layer's QKV */
+    float *unembed, *unembed_bias; /* device: CHUNK steps' rows */
+    float *head[4], *head_bias[4]; /* device */
+} staging;
+
+static enum od_status upload_all(od_engine *en, staging *st, od_error *e) {
+    const od_model *m = en->model;
+    enum od_status status = OD_OK;
+    for (size_t i = 0; i < m->n_weight && !status; i++) {
+        const od_weight_spec *spec = &m->weights[i];
+        const float *from = m->data + spec->offset;
+        if (en->options.fused && is_folded(spec->kind)) continue;
+        if (en->options.fused && (spec->kind == OD_W_QKV || spec->kind == OD_W_QKV_BIAS)) {
+            order_features(st->ordered, from, &m->config, spec->kind == OD_W_QKV ? m->config.d_model : 1);
+            from = st->ordered;
+        }
+        status = en->ops->upload(en->dev, en->weights + en->place[i], from, spec->count * sizeof(float), e);
+        /* the copy may still be reading st->ordered */
+        if (!status && from == st->ordered) status = en->ops->sync(en->dev, e);
+    }
+    return status;
+}
+
+static const enum od_weight heads[4] = {OD_W_DF, OD_W_LOC, OD_W_SCALE, OD_W_MIXTURE}; /* the order of HEADS */
+
+static enum od_status fold_heads(od_engine *en, staging *st, od_error *e) {
+    const od_model *m = en->model;
+    const od_config *c = &m->config;
+    const size_t d = c->d_model, n_head = c->mixture ? 4 : 3, k = c->n_component;
+    const float *unembed = od_model_weight(m, OD_W_UNEMBED, 0), *bias = od_model_weight(m, OD_W_UNEMBED_BIAS, 0);
+    enum od_status status = OD_OK;
+    for (size_t h = 0; h < n_head && !status; h++) {
+        status = en->ops->upload(en->dev, st->head[h], od_model_weight(m, heads[h], 0), k * d * sizeof(float), e);
+        if (!status)
+            status = en->ops->upload(en->dev, st->head_bias[h], od_model_weight(m, (enum od_weight)(heads[h] + 1), 0),
+                                     k * sizeof(float), e);
+    }
+    for (size_t p = 0; p < c->patch && !status; p += CHUNK) {
+        const size_t n = c->patch - p < CHUNK ? c->patch - p : CHUNK;
+        od_fold_args args = {.out = en->head + p * n_head * k * d,
+                             .out_bias = en->head_bias + p * n_head * k,
+                             .unembed = st->unembed,
+                             .unembed_bias = st->unembed_bias,
+                             .patch = (uint32_t)n,
+                             .n_head = (uint32_t)n_head,
+                             .n_component = (uint32_t)k,
+                             .width = (uint32_t)d};
+        for (size_t h = 0; h < n_head; h++) {
+            args.head[h] = st->head[h];
+            args.head_bias[h] = st->head_bias[h];
+        }
+        status = en->ops->upload(en->dev, st->unembed, unembed + p * d * d, n * d * d * sizeof(float), e);
+        if (!status) status = en->ops->upload(en->dev, st->unembed_bias, bias + p * d, n * d * sizeof(float), e);
+        if (!status) status = en->ops->launch(en->dev, 0, OD_KERNEL_fold, od_fold_grid(&args), &args, sizeof args, e);
+    }
+    if (!status) status = en->ops->sync(en->dev, e);
+    return status;
+}
+
+static enum od_status upload_fused(od_engine *en, od_error *e) {
+    const od_config *c = &en->model->config;
+    const size_t d = c->d_model, k = c->n_component;
+    staging st = {0};
+    od_slice slices[10] = {{(void **)&st.unembed, CHUNK * d * d * sizeof(float), "unembedding"},
+                           {(void **)&st.unembed_bias, CHUNK * d * sizeof(float), "unembedding"}};
+    size_t n = 2;
+    for (size_t h = 0; h < (c->mixture ? 4u : 3u); h++) {
+        slices[n++] = (od_slice){(void **)&st.head[h], k * d * sizeof(float), "head"};
+        slices[n++] = (od_slice){(void **)&st.head_bias[h], k * sizeof(float), "head"};
+    }
+    st.ordered = od_heap_alloc(&en->heap, 3 * d * d, sizeof(float), "QKV weights", e);
+    enum od_status status = st.ordered ? en->ops->alloc_many(en->dev, slices, n, e) : OD_NO_MEMORY;
+    if (status) n = 0;
+    if (!status) status = upload_all(en, &st, e);
+    if (!status) status = fold_heads(en, &st, e);
+    for (size_t i = 0; i < n; i++) {
+        enum od_status freed = en->ops->free(en->dev, *slices[i].out, status ? NULL : e);
+        if (!status) status = freed;
+    }
+    od_heap_free(&en->heap, st.ordered);
+    return status;
+}
+
+enum od_status od_engine_upload(od_engine *en, od_error *e) {
+    const od_config *c = &en->model->config;
+    const size_t outs = c->patch * (c->mixture ? 4 : 3) * c->n_component;
+    en->place = od_heap_alloc(&en->heap, en->model->n_weight, sizeof *en->place, "places of weights", e);
+    if (!en->place) return OD_NO_MEMORY;
+    const od_slice slices[] = {{(void **)&en->weights, lay_out(en) * sizeof(float), "weights"},
+                               {(void **)&en->call, sizeof(od_call), "call block"},
+                               {(void **)&en->replaced, sizeof(uint32_t), "counter"},
+                               {(void **)&en->head, outs * c->d_model * sizeof(float), "folded head"},
+                               {(void **)&en->head_bias, outs * sizeof(float), "folded head's bias"}};
+    enum od_status status = en->ops->alloc_many(en->dev, slices, en->options.fused ? 5 : 3, e);
+    if (status) return status;
+    staging none = {0};
+    status = en->options.fused ? upload_fused(en, e) : upload_all(en, &none, e);
+    if (!status) status = en->ops->fill(en->dev, en->replaced, 0, sizeof(uint32_t), e);
+    if (!status) status = en->ops->sync(en->dev, e);
+    return status;
+}

@@ -1,0 +1,258 @@
+/* The switches of the fast path, seen from outside: the way back (OD_DISABLE_FAST), buckets of shapes, heads of the
+ * last patch alone, a cache that grows; and what stands behind them: buffers in one piece, the table of timed choices.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gpu/device/tuned.h"
+#include "tests/gpu/request.h"
+#include "tests/gpu/suites.h"
+
+static od_error err;
+
+static od_model *tiny(void) {
+    od_config config;
+    ck_assert(!od_config_preset(&config, "seed-tiny", &err));
+    return test_model(&config, 3);
+}
+
+static void play(od_engine *en, od_model *model, const request *r, player *p, series *s) {
+    series_make(s, r, model->config.patch);
+    player_open(p, en, r, s, -1);
+    while (!player_done(p)) player_call(p);
+}
+
+static od_stats stats_of(od_engine *en) {
+    od_stats stats;
+    test_engine()->stats(en, &stats);
+    return stats;
+}
+
+START_TEST(the_way_back_is_plain_launches) {
+    od_model *model = tiny();
+    od_options options = od_options_default();
+    const request r = {.batch = 1, .variates = 2, .steps = 9, .patches = 2, .groups = 1, .seed = 5};
+    options.fused = true;
+    static const struct {
+        const char *value;
+        bool back;
+    } cases[] = {{NULL, false}, {"", false}, {"0", false}, {"1", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        player p;
+        series s;
+        if (cases[i].value) setenv("OD_DISABLE_FAST", cases[i].value, 1);
+        od_engine *en = test_engine_of(model, &options);
+        unsetenv("OD_DISABLE_FAST");
+        play(en, model, &r, &p, &s);
+        const od_stats stats = stats_of(en);
+        ck_assert_int_eq(stats.rolled_back, cases[i].back);
+        ck_assert_uint_eq(stats.captures, cases[i].back ? 0 : 2);
+        ck_assert_uint_eq(stats.replays, cases[i].back ? 0 : 3);
+        player_close(&p);
+        series_free(&s);
+        test_engine()->destroy(en);
+    }
+    od_model_destroy(model);
+}
+END_TEST
+
+/* Tokens 1 to 64 fall into two buckets, whatever they are made of; a decode step is a bucket of its own. */
+START_TEST(a_bucket_has_one_graph) {
+    static const struct {
+        size_t batch, variates, steps, captures;
+    } calls[] = {{1, 1, 4, 2}, {1, 8, 4, 2}, {2, 4, 4, 2},  {1, 2, 16, 2}, {1, 3, 12, 3}, {4, 2, 32, 3},
+                 {2, 1, 4, 3}, {1, 9, 4, 4}, {2, 32, 4, 4}, {1, 64, 4, 4}, {1, 1, 4, 4}};
+    od_model *model = tiny();
+    od_options options = od_options_default();
+    options.fused = true;
+    od_engine *en = test_engine_of(model, &options);
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        const request r = {.batch = calls[i].batch,
+                           .variates = calls[i].variates,
+                           .steps = calls[i].steps,
+                           .patches = 1,
+                           .groups = 1,
+                           .seed = i};
+        player p;
+        series s;
+        play(en, model, &r, &p, &s);
+        ck_assert_msg(stats_of(en).captures == calls[i].captures, "call %zu: %llu captures, not %zu", i,
+                      (unsigned long long)stats_of(en).captures, calls[i].captures);
+        player_close(&p);
+        series_free(&s);
+    }
+    ck_assert_uint_eq(stats_of(en).fallbacks, 0);
+    test_engine()->destroy(en);
+    od_model_destroy(model);
+}
+END_TEST
+
+static const od_tensor *tensor_of(od_session *s, const char *name) {
+    od_outputs out;
+    ck_assert(!test_engine()->outputs(s, &out, &err));
+    for (size_t i = 0; i < out.n_tensor; i++)
+        if (strcmp(out.tensor[i].name, name) == 0) return &out.tensor[i];
+    ck_abort_msg("no tensor %s", name);
+}
+
+/* _i: fused off, fused on. */
+START_TEST(the_last_patch_alone_has_the_bits_of_all) {
+    enum { ROWS = 3, PATCHES = 5, P = 4, N = PATCHES * P };
+    od_model *model = tiny();
+    float value[ROWS * N], loc[2][ROWS * P];
+    uint8_t mask[ROWS * N];
+    int32_t id[ROWS * N] = {0};
+    for (int i = 0; i < ROWS * N; i++) value[i] = (float)(i * 7 % 11) - 5;
+    memset(mask, 1, sizeof mask);
+    const od_window w = {.n_step = N, .stride = N, .value = value, .mask = mask, .id = id};
+    for (int last = 0; last < 2; last++) {
+        od_options options = od_options_default();
+        od_session *s;
+        options.fused = _i;
+        options.last_head = last;
+        od_engine *en = test_engine_of(model, &options);
+        ck_assert(!test_engine()->session_open(&s, en, 1, ROWS, N + P, &err));
+        ck_assert(!test_engine()->prefill(s, &w, &err));
+        const od_tensor *t = tensor_of(s, "loc");
+        const size_t shown = last ? P : N;
+        ck_assert_uint_eq(t->shape[2], shown);
+        for (size_t r = 0; r < ROWS; r++)
+            memcpy(loc[last] + r * P, (const float *)t->data + r * shown + shown - P, P * sizeof(float));
+        ck_assert_uint_eq(tensor_of(s, "scaler_loc")->shape[2], 1);
+        ck_assert_uint_eq(tensor_of(s, "mean")->shape[2], P);
+        ck_assert(!test_engine()->decode(s, NULL, &err));
+        ck_assert_uint_eq(tensor_of(s, "loc")->shape[2], P);
+        test_engine()->destroy(en);
+    }
+    ck_assert_mem_eq(loc[0], loc[1], sizeof loc[0]);
+    od_model_destroy(model);
+}
+END_TEST
+
+/* A dynamic cache takes no memory before it is needed, and at most twice what it holds. */
+START_TEST(a_dynamic_cache_grows_with_what_it_holds) {
+    enum { ROWS = 2, LIMIT = 64, P = 4 };
+    od_model *model = tiny();
+    const od_config *c = &model->config;
+    const size_t patch = od_config_time_layers(c) * ROWS * c->d_model * 2 * sizeof(float); /* keys and values */
+    od_options options = od_options_default();
+    size_t live[2];
+    for (int dynamic = 0; dynamic < 2; dynamic++) {
+        float value[ROWS * P] = {1, 2, 3, 4, 5, 6, 7, 8};
+        uint8_t mask[ROWS * P];
+        int32_t id[ROWS * P] = {0};
+        od_session *s;
+        memset(mask, 1, sizeof mask);
+        const od_window w = {.n_step = P, .stride = P, .value = value, .mask = mask, .id = id};
+        options.cache = dynamic ? OD_CACHE_DYNAMIC : OD_CACHE_FIXED;
+        od_engine *en = test_engine_of(model, &options);
+        ck_assert(!test_engine()->session_open(&s, en, 1, ROWS, LIMIT * P, &err));
+        live[dynamic] = stats_of(en).device_live;
+        size_t before = live[dynamic];
+        ck_assert(!test_engine()->prefill(s, &w, &err));
+        for (size_t held = 1; held <= LIMIT; held++) {
+            if (held > 1) ck_assert(!test_engine()->decode(s, NULL, &err));
+            const size_t room = (stats_of(en).device_live - before) / patch;
+            if (dynamic)
+                ck_assert_msg(room >= held && room <= 2 * held && room <= LIMIT, "%zu patches: room for %zu", held,
+                              room);
+            else
+                ck_assert_uint_eq(room, 0);
+        }
+        test_engine()->destroy(en);
+    }
+    ck_assert_uint_eq(live[0] - live[1], LIMIT * patch);
+    od_model_destroy(model);
+}
+END_TEST
+
+/* Buffers of one piece have guard bands of their own, and go one by one. */
+START_TEST(buffers_in_one_piece_are_buffers) {
+    const od_device_ops *ops = test_device();
+    const od_options options = od_options_default();
+    od_heap heap = {0};
+    od_device *dev;
+    od_device_stats stats;
+    void *at[3];
+    const od_slice slices[] = {{&at[0], 100, "first"}, {&at[1], 1, "second"}, {&at[2], 5000, "third"}};
+    ck_assert(!ops->open(&dev, &options, &heap, &err));
+    ops->stats(dev, &stats);
+    const size_t before = stats.live;
+    ck_assert(!ops->alloc_many(dev, slices, 3, &err));
+    ops->stats(dev, &stats);
+    ck_assert_uint_eq(stats.live - before, 5101);
+    for (size_t i = 0; i < 3; i++) {
+        unsigned char got[5000];
+        ck_assert_uint_eq((uintptr_t)at[i] % 256, 0);
+        ck_assert(!ops->download(dev, got, at[i], slices[i].bytes, &err));
+        for (size_t k = 0; k < slices[i].bytes; k++) ck_assert_uint_eq(got[k], OD_POISON_BYTE);
+        ck_assert(!ops->fill(dev, at[i], 0, slices[i].bytes, &err));
+    }
+    ck_assert_msg(!ops->check(dev, &err), "%s", err.text);
+    ck_assert(!ops->free(dev, at[0], &err) && !ops->free(dev, at[2], &err));
+    ops->stats(dev, &stats);
+    ck_assert_uint_eq(stats.live - before, 1);
+    ck_assert(!ops->free(dev, at[1], &err));
+    const od_slice huge[] = {{&at[0], 8, "small"}, {&at[1], SIZE_MAX - 600, "huge"}};
+    ck_assert_int_eq(ops->alloc_many(dev, huge, 2, &err), OD_NO_MEMORY);
+    ck_assert(strstr(err.text, "huge"));
+    ops->stats(dev, &stats);
+    ck_assert_uint_eq(stats.live, before);
+    ops->close(dev);
+    ck_assert_uint_eq(heap.live, 0);
+}
+END_TEST
+
+static void timed(const char *key, const char *expected) {
+    char value[OD_TUNED_VALUE];
+    bool found;
+    ck_assert_msg(!od_tuned_get(key, value, &found, &err), "%s", err.text);
+    ck_assert_int_eq(found, expected != NULL);
+    if (expected) ck_assert_str_eq(value, expected);
+}
+
+START_TEST(timed_choices_are_kept_in_a_file) {
+    char name[] = "/tmp/od-tuned-XXXXXX";
+    const int fd = mkstemp(name);
+    ck_assert(fd >= 0 && !close(fd));
+    setenv("OD_AUTOTUNE_FILE", name, 1);
+    od_tuned_clear();
+    timed("a", NULL);
+    ck_assert(!od_tuned_put("a", "1", &err) && !od_tuned_put("b", "2", &err) && !od_tuned_put("a", "3", &err));
+    od_tuned_clear();
+    timed("a", "3");
+    timed("b", "2");
+    FILE *f = fopen(name, "a");
+    fputs("no-value\n", f);
+    fclose(f);
+    od_tuned_clear();
+    char value[OD_TUNED_VALUE];
+    bool found;
+    ck_assert_int_eq(od_tuned_get("a", value, &found, &err), OD_BAD_INPUT);
+    ck_assert(strstr(err.text, ":3:"));
+    unlink(name);
+    od_tuned_clear();
+    timed("a", NULL); /* a file that is not there is an empty table */
+    setenv("OD_AUTOTUNE_FILE", "/tmp/od-tuned-no-such-folder/x", 1);
+    od_tuned_clear();
+    ck_assert_int_eq(od_tuned_put("a", "1", &err), OD_IO);
+    unsetenv("OD_AUTOTUNE_FILE");
+    od_tuned_clear();
+}
+END_TEST
+
+Suite *suite_switches(void) {
+    Suite *suite = suite_create("switches");
+    TCase *tc = tcase_create("switches");
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, the_way_back_is_plain_launches);
+    tcase_add_test(tc, a_bucket_has_one_graph);
+    tcase_add_loop_test(tc, the_last_patch_alone_has_the_bits_of_all, 0, 2);
+    tcase_add_test(tc, a_dynamic_cache_grows_with_what_it_holds);
+    tcase_add_test(tc, buffers_in_one_piece_are_buffers);
+    tcase_add_test(tc, timed_choices_are_kept_in_a_file);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
