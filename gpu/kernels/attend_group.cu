@@ -4,6 +4,7 @@
 #include "gpu/kernels/attend_tile.cuh"
 
 struct Group {
+    enum { LARGE = 0 };  /* what 32 queries take in registers, other blocks have better use for */
     const int32_t *id;   /* variate 0's at this patch, rows `stride` apart */
     int32_t *own, *tile; /* of the job's queries, and of a tile of keys: in shared memory */
     uint32_t stride, first, variates, tile_keys;

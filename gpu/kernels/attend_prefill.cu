@@ -4,6 +4,7 @@
 #include "gpu/kernels/attend_tile.cuh"
 
 struct Past {
+    enum { LARGE = 1 };
     uint32_t first;  /* keys that query 0 sees */
     uint32_t future; /* keys too many, by fault */
     uint32_t left;   /* queries of the row from query 0 on */

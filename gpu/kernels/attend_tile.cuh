@@ -7,6 +7,7 @@
  *   Sight::sees(i, j): query i of the job attends to key j
  *   Sight::clear(i):   every key below it is seen by query i and those after it
  *   Sight::reach(i):   no key from it on is seen by query i or those before it
+ *   Sight::LARGE:      whether tiles may have 32 queries and more
  *   Sight::fetch():    what it needs of keys base … base + n - 1 (and, for base 0, of the queries) comes to the block
  */
 #ifndef OD_GPU_ATTEND_TILE_CUH
@@ -248,7 +249,7 @@ OD_DEVICE void od_attend_tile(const od_attend_tile_args &a, const od_block &b, c
                               const od_tile_job &job, const Sight &sight) {
     if (job.n_query * od_least(job.n_key, a.tile_keys) <= 256)
         od_attend_tiles<1, 1, 1>(a, b, m, job, sight);
-    else if (a.tile_queries < 32)
+    else if (!Sight::LARGE || a.tile_queries < 32)
         od_attend_tiles<4, 2, 2>(a, b, m, job, sight);
     else
         od_attend_tiles<4, 4, 4>(a, b, m, job, sight);
