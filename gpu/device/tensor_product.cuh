@@ -27,6 +27,9 @@ OD_INLINE void copy_wait_all() {
     asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
+OD_INLINE void prefetch_map(const CUtensorMap *map) {
+    asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
+}
 /* A box of the map's tensor, its first element at {k, row, 0}; the barrier counts its bytes. */
 OD_INLINE void copy_box(uint32_t to, const CUtensorMap *map, uint32_t k, uint32_t row, uint32_t barrier) {
     asm volatile(
@@ -87,8 +90,11 @@ OD_INLINE void publish_to_tensor_cores() {
 }
 
 /* Clusters: all threads of all their blocks meet; and another block's shared memory. */
-OD_INLINE void cluster_meet() {
-    asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;" ::: "memory");
+OD_INLINE void cluster_arrive() {
+    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+}
+OD_INLINE void cluster_wait() {
+    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
 OD_INLINE uint32_t cluster_rank() {
     uint32_t rank;

@@ -126,55 +126,127 @@ static __device__ __noinline__ float in_float32(const float *w, const float *x, 
     return sum;
 }
 
-template <typename T> OD_INLINE float with_bias(const block<T> &b, float v, uint32_t weight_row, uint32_t x_row) {
-    if (!isfinite(v))
-        v = in_float32(b.a.w + (size_t)weight_row * b.a.depth, b.x + (size_t)x_row * b.a.depth, b.a.depth);
-    return v + b.a.bias[weight_row];
+/* Four sums of a thread: .x, .z of one row of x, .y, .w of the next; .x, .y of the tile's row m of w, .z, .w of row
+ * m + 8. Those that are not finite are computed again; NULL: a row that is not there. */
+static __device__ __noinline__ float4 repaired(float4 v, const float *w, const float *w_next, const float *x,
+                                               const float *x_next, uint32_t depth) {
+    if (!isfinite(v.x) && w && x) v.x = in_float32(w, x, depth);
+    if (!isfinite(v.y) && w && x_next) v.y = in_float32(w, x_next, depth);
+    if (!isfinite(v.z) && w_next && x) v.z = in_float32(w_next, x, depth);
+    if (!isfinite(v.w) && w_next && x_next) v.w = in_float32(w_next, x_next, depth);
+    return v;
 }
 
-/* Four sums: v.x, v.z of one row of y, v.y, v.w of the next; .x, .y of the tile's row m of w, .z, .w of row m + 8. */
-template <typename T> OD_INLINE void finish(const block<T> &b, float4 v, uint32_t i) {
-    const uint32_t m = threadIdx.x / 32 * 16 - 64 + threadIdx.x % 32 / 4, n = 8 * i + threadIdx.x % 4 * 2;
-    const uint32_t out = b.output(m), next = b.output(m + 8);
+/* A consumer thread's two outputs: the tile's rows m and m + 8 of w; for SWIGLU they are the gate and the up of one. */
+struct outputs {
+    uint32_t out[2];    /* columns of y */
+    uint32_t weight[2]; /* rows of w */
+    bool there[2];
+    float bias[2];
+};
+
+template <typename T> OD_INLINE outputs outputs_of(const block<T> &b) {
+    const uint32_t m = threadIdx.x / 32 * 16 - 64 + threadIdx.x % 32 / 4;
+    outputs o;
 #pragma unroll
-    for (uint32_t e = 0; e < 2; e++) {
-        const uint32_t row = b.row0 + n + e;
-        if (row >= b.rows || out >= b.a.outs) continue;
-        const uint32_t x_row = shared_load_word(b.row_at(n + e));
-        float *y = b.y + (size_t)row * b.a.outs;
-        const float p = with_bias(b, e ? v.y : v.x, b.weight_row(m), x_row);
-        const float q = b.weight_row(m + 8) < b.a.outs || b.a.epilogue == OD_EPILOGUE_SWIGLU
-                            ? with_bias(b, e ? v.w : v.z, b.weight_row(m + 8), x_row)
-                            : 0;
-        if (b.a.epilogue == OD_EPILOGUE_SWIGLU) {
-            y[out] = p / (1.0f + expf(-p)) * q;
-            continue;
+    for (uint32_t h = 0; h < 2; h++) {
+        o.out[h] = b.output(m + 8 * h);
+        o.weight[h] = b.weight_row(m + 8 * h);
+        o.there[h] = o.out[h] < b.a.outs;
+        o.bias[h] = o.there[h] ? b.a.bias[o.weight[h]] : 0;
+    }
+    return o;
+}
+
+template <typename T> OD_INLINE float4 repair(const block<T> &b, const outputs &o, float4 v, uint32_t n) {
+    const uint32_t rows[2] = {n < T::n ? shared_load_word(b.row_at(n)) : NO_ROW,
+                              n < T::n ? shared_load_word(b.row_at(n + 1)) : NO_ROW};
+    const float *w[2], *x[2];
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        w[h] = o.there[h] ? b.a.w + (size_t)o.weight[h] * b.a.depth : nullptr;
+        x[h] = rows[h] != NO_ROW ? b.x + (size_t)rows[h] * b.a.depth : nullptr;
+    }
+    return repaired(v, w[0], w[1], x[0], x[1], b.a.depth);
+}
+
+/* Finishes a thread's sums of `count` times 8 rows of x: the tile's first, first + step, … What y held is read all at
+ * once, so that its way from memory is waited for once. */
+template <typename T, int count>
+OD_INLINE void finish(const block<T> &b, const outputs &o, float4 (&v)[count], uint32_t first, uint32_t step) {
+    const bool residual = b.a.epilogue == OD_EPILOGUE_RESIDUAL, pairs = b.pairs();
+    float old[count][2][2] = {};
+    bool finite = true;
+#pragma unroll
+    for (int i = 0; i < count; i++) {
+        const uint32_t n = 8 * (first + i * step) + threadIdx.x % 4 * 2;
+        finite = finite && isfinite(v[i].x) && isfinite(v[i].y) && isfinite(v[i].z) && isfinite(v[i].w);
+#pragma unroll
+        for (uint32_t e = 0; e < 2; e++) {
+            const float *y = b.y + (size_t)(b.row0 + n + e) * b.a.outs;
+            const bool there = residual && n < T::n && b.row0 + n + e < b.rows;
+#pragma unroll
+            for (int h = 0; h < 2; h++)
+                if (there && o.there[h]) old[i][e][h] = y[o.out[h]];
         }
-        const bool residual = b.a.epilogue == OD_EPILOGUE_RESIDUAL;
-        y[out] = residual ? y[out] + p : p;
-        if (next < b.a.outs) y[next] = residual ? y[next] + q : q;
+    }
+#pragma unroll
+    for (int i = 0; i < count; i++) {
+        const uint32_t n = 8 * (first + i * step) + threadIdx.x % 4 * 2;
+        if (!finite) v[i] = repair(b, o, v[i], n);
+#pragma unroll
+        for (uint32_t e = 0; e < 2; e++) {
+            if (n >= T::n || b.row0 + n + e >= b.rows) continue;
+            float *y = b.y + (size_t)(b.row0 + n + e) * b.a.outs;
+            const float p = (e ? v[i].y : v[i].x) + o.bias[0], q = (e ? v[i].w : v[i].z) + o.bias[1];
+            if (pairs && o.there[0]) y[o.out[0]] = p / (1.0f + expf(-p)) * q;
+            if (!pairs && o.there[0]) y[o.out[0]] = residual ? old[i][e][0] + p : p;
+            if (!pairs && o.there[1]) y[o.out[1]] = residual ? old[i][e][1] + q : q;
+        }
     }
 }
 
-template <typename T, bool tf32> static __device__ __forceinline__ void consume(const block<T> &b) {
-    float sum[T::n / 2];
-    sum_chunks<T, tf32>(b, sum);
-    await_previous(); /* y may be what the kernel ahead reads */
-    if (T::split == 1) {
-#pragma unroll
-        for (int i = 0; i < T::n / 8; i++) finish(b, four<T>(sum, i), i);
-        return;
-    }
+/* Each block of the cluster finishes every fourth 8 rows of x, from the sums of all four. */
+template <typename T>
+OD_INLINE void finish_together(const block<T> &b, const outputs &o, const float (&sum)[T::n / 2]) {
+    constexpr int count = (T::n / 8 + T::split - 1) / T::split;
+    const uint32_t first = cluster_rank();
+    float4 v[count];
     asm volatile("bar.sync 1, %0;" ::"n"(T::threads - WARPGROUP) : "memory"); /* nobody reads the ring any more */
 #pragma unroll
     for (int i = 0; i < T::n / 8; i++) shared_store4(sums_at<T>(b.base, i), four<T>(sum, i));
-    cluster_meet();
-    for (uint32_t i = cluster_rank(); i < T::n / 8; i += T::split) {
-        float4 v = cluster_load4(sums_at<T>(b.base, i), 0);
-        for (uint32_t rank = 1; rank < T::split; rank++) v = add4(v, cluster_load4(sums_at<T>(b.base, i), rank));
-        finish(b, v, i);
+    cluster_arrive();
+    cluster_wait();
+#pragma unroll
+    for (int i = 0; i < count; i++) {
+        const uint32_t group = first + i * T::split, at = sums_at<T>(b.base, group < T::n / 8 ? group : 0);
+        v[i] = cluster_load4(at, 0);
+#pragma unroll
+        for (uint32_t rank = 1; rank < T::split; rank++) v[i] = add4(v[i], cluster_load4(at, rank));
     }
-    cluster_meet(); /* a block's shared memory lasts until it has been read */
+    cluster_arrive();
+    finish(b, o, v, first, T::split);
+    __syncwarp();
+    cluster_wait(); /* a block's shared memory lasts until it has been read */
+}
+
+template <typename T, bool tf32> static __device__ __forceinline__ void consume(const block<T> &b) {
+    const outputs o = outputs_of(b);
+    float sum[T::n / 2];
+    sum_chunks<T, tf32>(b, sum);
+    await_previous(); /* y may be what the kernel ahead reads */
+    if constexpr (T::split > 1) {
+        finish_together(b, o, sum);
+    } else {
+        constexpr int count = T::n / 8 % 4 == 0 ? 4 : 2;
+#pragma unroll
+        for (int i = 0; i < T::n / 8; i += count) {
+            float4 v[count];
+#pragma unroll
+            for (int j = 0; j < count; j++) v[j] = four<T>(sum, i + j);
+            finish(b, o, v, i, 1);
+        }
+    }
 }
 
 template <typename T, bool tf32>
@@ -182,6 +254,7 @@ static __global__ void __launch_bounds__(T::threads, T::blocks)
     product(const __grid_constant__ od_product_args a, const __grid_constant__ CUtensorMap w_map) {
     extern __shared__ char dynamic_shared[];
     let_next_begin();
+    if (threadIdx.x == 0) prefetch_map(&w_map);
     const od_call *call = a.call;
     const bool head = a.rows == OD_ROWS_HEAD;
     const uint32_t keep = call->head_patch, patches = call->n_patch;
@@ -222,9 +295,9 @@ static __global__ void __launch_bounds__(T::threads, T::blocks)
     if (threadIdx.x < WARPGROUP) {
         if constexpr (T::producer_registers != 0) registers_less<T::producer_registers>();
         produce<T, tf32>(b);
-        if (T::split > 1) {
-            cluster_meet();
-            cluster_meet();
+        for (int i = 0; i < (T::split > 1 ? 2 : 0); i++) { /* both of finish_together's meetings */
+            cluster_arrive();
+            cluster_wait();
         }
     } else {
         if constexpr (T::consumer_registers != 0) registers_more<T::consumer_registers>();
