@@ -84,6 +84,16 @@ OD_DEVICE void od_prefetch(const void *from, uint32_t bytes) {
 OD_DEVICE float od_fma(float a, float b, float c) {
     return fmaf(a, b, c);
 }
+/* 1/√x within one ulp: a Newton step upon the approximation. */
+OD_DEVICE float od_inverse_root(float x) {
+    const float y = rsqrtf(x);
+    return fmaf(0.5f * y, fmaf(-x * y, y, 1.0f), y);
+}
+/* The same pointer, known to lead to device memory: its accesses need not look where they go. */
+template <typename T> OD_DEVICE T *od_global(T *p) {
+    __builtin_assume(__isGlobal(p));
+    return p;
+}
 /* Adds to a counter that several threads share (integers only: floats are never added atomically). */
 OD_DEVICE void od_count(uint32_t *counter) {
     atomicAdd(counter, 1u);
@@ -124,6 +134,12 @@ OD_DEVICE void od_prefetch(const void *, uint32_t) {
 }
 OD_DEVICE float od_fma(float a, float b, float c) {
     return a * b + c;
+}
+OD_DEVICE float od_inverse_root(float x) {
+    return 1.0f / sqrtf(x);
+}
+template <typename T> OD_DEVICE T *od_global(T *p) {
+    return p;
 }
 OD_DEVICE double od_add64(double a, double b) {
     return a + b;

@@ -27,6 +27,7 @@ typedef struct od_row_plan {
     uint32_t per;           /* outputs a block */
     uint32_t tile, groups;  /* rows of w a group, groups a block */
     uint32_t lane_bits;     /* log2 of the threads a group: powers of two, for no thread has time to divide */
+    uint32_t active;        /* of them, those with any part of a row */
     uint32_t thread_bits;   /* of the threads a block */
     uint32_t segment_bits;  /* of the partial sums of an output on their way from lanes to one */
     uint32_t whole;         /* rows are whole float4s: 16-byte loads, the ring; otherwise plain loops */
@@ -56,14 +57,15 @@ OD_BOTH od_row_plan od_row_plan_of(const od_product_args *a) {
     p.whole = a->depth % 4 == 0;
     p.depth4 = od_row_parts(a->depth, 4);
     p.lane_bits = 0;
-    while (p.groups << (p.lane_bits + 1) <= OD_ROW_THREADS && 2u << p.lane_bits <= p.depth4) p.lane_bits++;
+    while (p.groups << (p.lane_bits + 1) <= OD_ROW_THREADS && 1u << p.lane_bits < p.depth4) p.lane_bits++;
     p.thread_bits = 5;
     while (1u << p.thread_bits < p.groups << p.lane_bits) p.thread_bits++;
-    p.segment_bits = p.lane_bits > 6 && p.whole ? 4 : 3;
+    p.active = od_row_least(1u << p.lane_bits, p.depth4);
+    p.segment_bits = !p.whole || p.lane_bits < 3 ? 3 : od_row_least(p.lane_bits - 3, 4);
     p.steps = (p.depth4 + (1u << p.lane_bits) - 1) >> p.lane_bits;
     /* Partial sums of 8 rows take the room of two steps. */
-    p.pitch = od_row_most(od_row_least(p.depth4, OD_ROW_KEPT << p.lane_bits), 2u << p.lane_bits);
-    p.staged = p.groups > 1 || a->norm || !p.whole || a->rows == OD_ROWS_HEAD;
+    p.pitch = od_row_most(od_row_least(p.depth4, OD_ROW_KEPT << p.lane_bits), 2 * p.active);
+    p.staged = p.groups > 1 || a->norm || !p.whole || a->rows == OD_ROWS_HEAD || p.steps > OD_ROW_KEPT;
     p.rows = OD_ROW_GROUP;
     if (p.staged) p.rows = od_row_most(od_row_least(OD_ROW_X / 16 / p.depth4, OD_ROW_GROUP), 1);
     return p;

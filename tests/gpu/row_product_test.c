@@ -150,10 +150,10 @@ static void fill_rough(shape s, uint32_t rows) {
     for (size_t i = 0; i < sizeof before / 4; i++) before[i] = rough(11 * i);
 }
 
-/* Against float64. With u = 2^-24: a sum's term passes at most two roundings of its own, depth + 2 additions of lanes
- * and segments, two of x·scale and w; the sum of squares, all positive, is within (depth + 4)·u, its root within half
- * of that and two more; the quotient and the bias add one each. Together under (2·depth + 16)·u of the terms' absolute
- * sum and of the bias. */
+/* Against float64. With u = 2^-24: a term passes at most two roundings of its own and two of x·scale and w, then
+ * depth + 2 additions of lanes and segments; the sum of squares, all positive, is within (depth + 6)·u with its mean,
+ * its inverse root within half of that and three more; the product with it and the bias add one each. Together under
+ * (2·depth + 16)·u of the terms' absolute sum and of the bias. */
 START_TEST(normed_rows_are_near_float64) {
     shape s = shape_of(_i, OD_EPILOGUE_BIAS);
     const uint32_t rows = 9;
