@@ -287,7 +287,7 @@ static __global__ void __launch_bounds__(T::threads, T::blocks)
         for (uint32_t s = 0; s < T::stages; s++) {
             barrier_init(b.raw_at(s), LOADERS + 1);
             barrier_init(b.full_at(s), 2);
-            barrier_init(b.empty_at(s), 4 * T::warpgroups);
+            barrier_init(b.empty_at(s), 4 * T::warpgroups + WARPGROUP - LOADERS);
         }
         barriers_ready();
     }
