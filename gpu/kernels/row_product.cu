@@ -24,6 +24,7 @@ OD_DEVICE const float *row_of(const od_product_args &a, const row_work &k, uint3
 OD_DEVICE void before(const od_product_args &a, const row_work &k, unsigned t) {
     const uint32_t kept = od_row_least(k.p.depth4, OD_ROW_KEPT * k.lanes); /* float4s of a row */
     const uint32_t group = t >> (k.p.thread_bits - 3), first = group * k.p.tile;
+    const float bias = t < k.n_weight ? a.bias[weight_of(a, k, t)] : 0;
     if (k.p.whole && group < k.p.groups && t == group << (k.p.thread_bits - 3)) {
         const uint32_t n = k.n_weight <= first ? 0 : od_row_least(k.n_weight - first, k.p.tile);
         od_bulk_open(k.landed + group, n * kept * 16);
@@ -32,11 +33,10 @@ OD_DEVICE void before(const od_product_args &a, const row_work &k, unsigned t) {
             od_bulk_copy(k.weights + row * k.p.pitch, a.w + weight_of(a, k, row) * a.depth, kept * 16,
                          k.landed + group);
     }
-    OD_UNROLL_BY(1)
-    for (uint32_t row = t; row < k.n_weight; row += k.threads) {
-        const uint64_t weight = weight_of(a, k, row);
-        k.bias[row] = a.bias[weight];
-        if (k.p.whole && k.p.depth4 > kept) od_prefetch(a.w + weight * a.depth + 4 * kept, (k.p.depth4 - kept) * 16);
+    if (k.p.whole && k.p.depth4 > kept) {
+        OD_UNROLL_BY(1)
+        for (uint32_t row = t; row < k.n_weight; row += k.threads)
+            od_prefetch(a.w + weight_of(a, k, row) * a.depth + 4 * kept, (k.p.depth4 - kept) * 16);
     }
     if (a.norm) {
         OD_UNROLL_BY(1)
@@ -50,6 +50,9 @@ OD_DEVICE void before(const od_product_args &a, const row_work &k, unsigned t) {
                 if (base + i * k.threads < a.depth) k.scale[base + i * k.threads] = v[i];
         }
     }
+    OD_UNROLL_BY(1)
+    for (uint32_t row = t; row < k.n_weight; row += k.threads)
+        k.bias[row] = row == t ? bias : a.bias[weight_of(a, k, row)];
 }
 
 /* x into shared memory, an eighth of the threads a row; scaled, with the sum of squares beside, where it is normed. */

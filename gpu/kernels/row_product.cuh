@@ -81,7 +81,7 @@ template <int R, int O> OD_DEVICE void multiply_staged(const od_product_args &a,
     float4 *w = k.weights + k.group * O * k.p.pitch + k.lane;
     const float4 *x = k.rows + k.lane;
     float sum[O][R] = {};
-    float4 u[O], next[O] = {};
+    float4 u[O], next[O];
     uint32_t slot = 0;
     od_bulk_wait(k.landed + k.group);
     OD_UNROLL
@@ -90,11 +90,11 @@ template <int R, int O> OD_DEVICE void multiply_staged(const od_product_args &a,
     for (uint32_t at = k.lane, step = 0; at < k.p.depth4; at += k.lanes, step++, x += k.lanes) {
         const uint32_t done = slot;
         slot = slot + k.lanes == OD_ROW_KEPT * k.lanes ? 0 : slot + k.lanes;
-        if (step + 1 >= OD_ROW_KEPT) od_copy_wait<OD_ROW_KEPT - 2>();
-        if (at + k.lanes < k.p.depth4) {
-            OD_UNROLL
-            for (int o = 0; o < O; o++) next[o] = w[o * k.p.pitch + slot];
-        }
+        od_copy_wait<OD_ROW_KEPT - 2>();
+        /* without a branch, which would part the loads from the products; after the last step, what does no harm */
+        const float4 *from = w + (at + k.lanes < k.p.depth4 ? slot : 0);
+        OD_UNROLL
+        for (int o = 0; o < O; o++) next[o] = from[o * k.p.pitch];
         OD_UNROLL
         for (int r = 0; r < R; r++) {
             const float4 y = x[r * k.p.depth4];
