@@ -110,18 +110,31 @@ static enum od_status make_tables(od_engine *en, float *tables[3], size_t n_posi
     return status;
 }
 
+static enum od_status make_scratch(od_engine *en, void *fresh[OD_SCRATCH_COUNT], size_t n_token, od_error *e) {
+    od_slice slices[OD_SCRATCH_COUNT];
+    size_t n = 0;
+    for (int i = 0; i < OD_SCRATCH_COUNT; i++) {
+        const size_t bytes = od_scratch_bytes(en, i, n_token);
+        if (bytes) slices[n++] = (od_slice){&fresh[i], bytes, scratch_names[i]};
+    }
+    return en->ops->alloc_many(en->dev, slices, n, e);
+}
+
 /* Graphs hold the addresses of tables and scratch, so they go with them; the fused path's read them from od_call. The
- * old memory is given back only when the new is there: a failure leaves the engine as it was. */
+ * old memory is given back only when all of the new is there: a failure leaves the engine as it was. */
 enum od_status od_engine_reserve(od_engine *en, size_t n_token, size_t n_position, od_error *e) {
-    enum od_status status = OD_OK;
-    if (n_position > en->n_position) {
-        float *tables[3] = {0};
-        status = make_tables(en, tables, n_position, e);
-        if (status) {
-            free_all(en, (void **)tables, 3, NULL);
-            return status;
-        }
-        if (!en->options.fused) od_engine_drop_graphs(en);
+    const bool more_positions = n_position > en->n_position, more_tokens = n_token > en->n_token;
+    float *tables[3] = {0};
+    void *fresh[OD_SCRATCH_COUNT] = {0};
+    if (!more_positions && !more_tokens) return OD_OK;
+    enum od_status status = more_positions ? make_tables(en, tables, n_position, e) : OD_OK;
+    if (!status && more_tokens) status = make_scratch(en, fresh, n_token, e);
+    if (status) {
+        free_all(en, (void **)tables, 3, NULL);
+        return status;
+    }
+    if (!en->options.fused) od_engine_drop_graphs(en);
+    if (more_positions) {
         void *old[3] = {en->cosine, en->sine, en->xpos};
         en->cosine = tables[0];
         en->sine = tables[1];
@@ -129,18 +142,9 @@ enum od_status od_engine_reserve(od_engine *en, size_t n_token, size_t n_positio
         en->n_position = n_position;
         status = free_all(en, old, 3, e);
     }
-    if (!status && n_token > en->n_token) {
-        void *fresh[OD_SCRATCH_COUNT] = {0};
-        od_slice slices[OD_SCRATCH_COUNT];
-        size_t n = 0;
-        for (int i = 0; i < OD_SCRATCH_COUNT; i++) {
-            const size_t bytes = od_scratch_bytes(en, i, n_token);
-            if (bytes) slices[n++] = (od_slice){&fresh[i], bytes, scratch_names[i]};
-        }
-        status = en->ops->alloc_many(en->dev, slices, n, e);
-        if (status) return status;
-        if (!en->options.fused) od_engine_drop_graphs(en);
-        status = free_all(en, en->scratch, OD_SCRATCH_COUNT, e);
+    if (more_tokens) {
+        enum od_status freed = free_all(en, en->scratch, OD_SCRATCH_COUNT, status ? NULL : e);
+        if (!status) status = freed;
         memcpy(en->scratch, fresh, sizeof fresh);
         en->n_token = n_token;
     }

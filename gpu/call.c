@@ -40,6 +40,13 @@ static enum od_status forward(od_engine *en, const od_shape *shape, size_t posit
     return en->options.fused ? od_forward_fused(en, shape, position, e) : od_forward(en, shape, position, e);
 }
 
+/* The fused path's prefills leave some captures to decode steps, whose graphs are worth most and of which few buckets
+ * serve every session: three of the default eight. */
+static bool may_capture(const od_engine *en, const od_shape *shape) {
+    const size_t limit = en->options.captures, kept = en->options.fused && !shape->step ? limit * 3 / 8 : 0;
+    return en->n_capture < limit && (shape->step || en->n_prefill_capture + kept < limit);
+}
+
 /* A failed recording still has to be ended, or the device would stay in capture. */
 static enum od_status capture(od_engine *en, const od_shape *shape, size_t position, od_error *e) {
     od_graph *graph = NULL;
@@ -53,6 +60,7 @@ static enum od_status capture(od_engine *en, const od_shape *shape, size_t posit
     }
     en->graphs[en->n_graph++] = (od_captured){.shape = *shape, .graph = graph};
     en->n_capture++;
+    en->n_prefill_capture += !shape->step;
     en->captures++;
     return OD_OK;
 }
@@ -61,7 +69,7 @@ static enum od_status run(od_engine *en, const od_shape *shape, size_t position,
     enum od_status status;
     if (en->options.graph) {
         od_captured *g = find_graph(en, shape);
-        if (!g && en->n_capture < en->options.captures) {
+        if (!g && may_capture(en, shape)) {
             status = capture(en, shape, position, e);
             if (status) return status;
             g = &en->graphs[en->n_graph - 1];

@@ -135,7 +135,7 @@ static void engine_stats(od_engine *en, od_stats *out) {
 
 static enum od_status engine_recapture(od_engine *en, od_error *e) {
     od_engine_drop_graphs(en);
-    en->n_capture = 0;
+    en->n_capture = en->n_prefill_capture = 0;
     return OD_OK;
 }
 

@@ -66,8 +66,9 @@ struct od_engine {
     size_t n_rehearsed;
     od_captured *graphs; /* options.captures places */
     size_t n_graph;
-    size_t n_capture;     /* captures since the graphs were last dropped on request: what options.captures bounds */
-    od_session *sessions; /* open ones */
+    size_t n_capture;         /* captures since the graphs were last dropped on request: what options.captures bounds */
+    size_t n_prefill_capture; /* of which of calls that are no decode step on cached keys */
+    od_session *sessions;     /* open ones */
     uint64_t captures, replays, cache_hits, fallbacks;
 };
 

@@ -1,6 +1,7 @@
 /* One call's work on the fused kernels: a chain of launches, each of which may begin while the one ahead of it ends. A
  * decode step's products read each weight once (row_product), a prefill's run on tensor cores (od_device_ops.product);
- * which of the two depends on the call's kind alone, so that a row's bits do not depend on how many rows there are. */
+ * which of the two depends on the call's kind and the weight's shape alone, so that a row's bits do not depend on how
+ * many rows there are. */
 #include <math.h>
 
 #include "gpu/engine.h"
@@ -27,9 +28,15 @@ static const float *weight(const chain *w, enum od_weight kind, size_t layer) {
     return od_engine_weight(w->en, kind, layer);
 }
 
+/* A small weight is read in no time: then what counts is that row_product is one kernel, norm and all. */
+static bool is_small(const od_product_args *args) {
+    enum { SMALL = 1 << 14 }; /* floats */
+    return (size_t)args->outs * args->depth * (args->epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1) <= SMALL;
+}
+
 static void product(chain *w, od_product_args args) {
     args.call = w->en->call;
-    if (w->bucket->step) {
+    if (w->bucket->step || is_small(&args)) {
         LAUNCH(w, row_product, od_row_product_grid(&args, (uint32_t)w->bucket->capacity), args);
         return;
     }
