@@ -19,6 +19,7 @@ enum {
     OD_ROW_BLOCKS = 132,  /* about one a multiprocessor */
     OD_ROW_THREADS = 256, /* a block, at most */
     OD_ROW_TILE = 6,      /* rows of w a thread */
+    OD_ROW_LEAST = 1024,  /* floats of w a block, where the outputs suffice */
     OD_ROW_KEPT = 4,      /* steps of w in shared memory */
     OD_ROW_X = 96 * 1024  /* bytes of x in shared memory, at most */
 };
@@ -50,8 +51,10 @@ OD_BOTH uint32_t od_row_parts(uint32_t n, uint32_t of) {
 OD_BOTH od_row_plan od_row_plan_of(const od_product_args *a) {
     const uint32_t each = a->epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1; /* rows of w an output */
     od_row_plan p;
-    /* At most a warp's width of lanes must remain for every group. */
-    p.per = od_row_least(od_row_parts(a->outs, OD_ROW_BLOCKS), OD_ROW_TILE * OD_ROW_THREADS / 32 / each);
+    /* A block for every multiprocessor, but none with so few weights that reading x outweighs them; at most a warp's
+     * width of lanes must remain for every group. */
+    p.per = od_row_most(od_row_parts(a->outs, OD_ROW_BLOCKS), OD_ROW_LEAST / (each * a->depth));
+    p.per = od_row_least(od_row_least(p.per, a->outs), OD_ROW_TILE * OD_ROW_THREADS / 32 / each);
     p.tile = p.per * each < 4 ? 1 : OD_ROW_TILE;
     p.groups = p.tile == 1 ? p.per * each : od_row_parts(p.per * each, OD_ROW_TILE);
     p.whole = a->depth % 4 == 0;
@@ -91,8 +94,8 @@ OD_BOTH od_grid od_row_product_grid(const od_product_args *a, uint32_t max_rows)
     if (a->epilogue == OD_EPILOGUE_RESIDUAL) floats += p.per * OD_ROW_GROUP;
     if (a->norm) floats += p.depth4 * 4 + (1u << p.thread_bits) + OD_ROW_GROUP;
     od_grid grid;
-    grid.x = od_row_parts(a->outs, p.per);
-    grid.y = od_row_parts(max_rows, p.rows);
+    grid.x = od_row_parts(max_rows, p.rows); /* x may be much longer than y */
+    grid.y = od_row_parts(a->outs, p.per);
     grid.threads = 1u << p.thread_bits;
     grid.shared = floats * (uint32_t)sizeof(float);
     grid.early = true;

@@ -219,13 +219,13 @@ OD_DEVICE void run(const od_product_args &a, od_block &b) {
     k.p = od_row_plan_of(&a);
     k.threads = b.threads;
     k.lanes = 1u << k.p.lane_bits;
-    k.first = b.y * k.p.rows;
-    k.output = b.x * k.p.per;
+    k.first = b.x * k.p.rows;
+    k.output = b.y * k.p.per;
     k.n_output = od_row_least(a.outs - k.output, k.p.per);
     k.n_weight = k.n_output * (a.epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1);
     k.inverse_depth = 1.0f / (float)a.depth;
     const uint32_t n_row = a.rows == OD_ROWS_TOKENS ? c->n_token : c->n_row * c->head_patch;
-    if (b.y > 0 && k.first >= n_row) return; /* the first group has rows, and no need to wait for their number */
+    if (b.x > 0 && k.first >= n_row) return; /* the first group has rows, and no need to wait for their number */
     k.weights = nullptr;
     k.landed = nullptr;
     if (k.p.whole) {

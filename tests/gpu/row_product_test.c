@@ -225,7 +225,7 @@ END_TEST
  * other at toto-open-base's shapes. */
 START_TEST(small_shapes_need_little_shared_memory) {
     const od_product_args tiny = {.outs = 96, .depth = 32, .norm = scale};
-    ck_assert_uint_le(od_row_product_grid(&tiny, 8).shared, 4096);
+    ck_assert_uint_le(od_row_product_grid(&tiny, 8).shared, 16384);
     const od_product_args up = {.outs = 3072, .depth = 768, .norm = scale, .epilogue = OD_EPILOGUE_SWIGLU};
     const od_product_args down = {.outs = 768, .depth = 3072, .epilogue = OD_EPILOGUE_RESIDUAL};
     ck_assert_uint_le(od_row_product_grid(&up, 8).shared + od_row_product_grid(&down, 8).shared, 225 * 1024);
