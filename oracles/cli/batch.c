@@ -113,7 +113,7 @@ static void list_not_checked(od_batch *b) {
     const char *fast = b->judge.setup.fast->name;
     if (strcmp(fast, "twin") == 0)
         b->not_checked[b->n_not_checked++] =
-            "warp-level races, TF32 and cuBLAS: the twin runs the fast path's own kernels on the CPU";
+            "warp-level races, tensor cores, TF32 and cuBLAS: the twin runs the fast path's own kernels on the CPU";
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
     unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
     if (left == 0) return;
