@@ -95,28 +95,31 @@ static void attend(chain *w, size_t layer) {
         LAUNCH(w, attend_step, grid, step);
         return;
     }
-    if (!space) {
-        const od_rotate_args turn = {.call = w->en->call,
-                                     .n_head = n_head,
-                                     .d_head = d,
-                                     .layer = at
-#ifdef OD_FAULTS
-                                     ,
-                                     .frozen_position = (uint32_t)w->position
-#endif
-        };
-        LAUNCH(w, rotate, od_rotate_grid(capacity, n_head, d), turn);
-    }
     od_attend_tile_args tile = {
         .call = w->en->call, .inverse_root = inverse_root, .n_head = n_head, .d_head = d, .layer = at};
     if (space) {
         const od_grid grid = od_attend_group_grid(&tile, capacity, MANY);
         LAUNCH(w, attend_group, grid, tile);
-    } else {
-        /* a bucket of few tokens has either few patches or few rows, and then needs many blocks of few queries */
-        const od_grid grid = od_attend_prefill_grid(&tile, capacity, capacity > 512 ? MANY : 128);
-        LAUNCH(w, attend_prefill, grid, tile);
+        return;
     }
+    if (od_attend_small_serves(capacity, d)) { /* a prefill begins at position 0 */
+        const od_grid grid = od_attend_small_grid(&tile, capacity);
+        LAUNCH(w, attend_small, grid, tile);
+        return;
+    }
+    const od_rotate_args turn = {.call = w->en->call,
+                                 .n_head = n_head,
+                                 .d_head = d,
+                                 .layer = at
+#ifdef OD_FAULTS
+                                 ,
+                                 .frozen_position = (uint32_t)w->position
+#endif
+    };
+    LAUNCH(w, rotate, od_rotate_grid(capacity, n_head, d), turn);
+    /* a bucket of few tokens has either few patches or few rows, and then needs many blocks of few queries */
+    const od_grid grid = od_attend_prefill_grid(&tile, capacity, capacity > 512 ? MANY : 128);
+    LAUNCH(w, attend_prefill, grid, tile);
 }
 
 static void transformer_layer(chain *w, size_t layer) {

@@ -58,6 +58,15 @@ static inline od_grid od_attend_prefill_grid(od_attend_tile_args *a, size_t toke
     return od_attend_tile_grid(a, tokens, patches, is_long ? 64 : 16, is_long ? 256 : 128);
 }
 
+/* Whether all patches of a prefill of so many tokens fit into one tile of keys, as attend_small needs. */
+static inline bool od_attend_small_serves(size_t tokens, size_t d_head) {
+    return tokens <= od_grid_tile(d_head, 64);
+}
+
+static inline od_grid od_attend_small_grid(od_attend_tile_args *a, size_t tokens) {
+    return od_attend_tile_grid(a, tokens, tokens, 16, 128);
+}
+
 /* `variates`: of a batch row at most. */
 static inline od_grid od_attend_group_grid(od_attend_tile_args *a, size_t tokens, size_t variates) {
     return od_attend_tile_grid(a, tokens, variates, 16, variates <= 8 ? 64 : 128);

@@ -6,6 +6,7 @@
 #include "gpu/kernels/add_bias.cu"
 #include "gpu/kernels/attend_group.cu"
 #include "gpu/kernels/attend_prefill.cu"
+#include "gpu/kernels/attend_small.cu"
 #include "gpu/kernels/attend_space.cu"
 #include "gpu/kernels/attend_step.cu"
 #include "gpu/kernels/attend_time.cu"

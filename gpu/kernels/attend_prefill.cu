@@ -3,24 +3,6 @@
  * the next where there are more of them than blocks. */
 #include "gpu/kernels/attend_tile.cuh"
 
-struct Past {
-    enum { LARGE = 1 };
-    uint32_t first;  /* keys that query 0 sees */
-    uint32_t future; /* keys too many, by fault */
-    uint32_t left;   /* queries of the row from query 0 on */
-    OD_DEVICE_METHOD uint32_t clear(uint32_t i) const {
-        return first + i + (i + 1 < left ? future : 0);
-    }
-    OD_DEVICE_METHOD uint32_t reach(uint32_t i) const {
-        return clear(i);
-    }
-    OD_DEVICE_METHOD void fetch(unsigned, unsigned, uint32_t, uint32_t, uint32_t) const {
-    }
-    OD_DEVICE_METHOD bool sees(uint32_t i, uint32_t j) const {
-        return j < clear(i);
-    }
-};
-
 OD_KERNEL_EARLY(attend_prefill, struct od_attend_tile_args) {
     const od_call call = *a.call, *const c = &call;
     const uint32_t width = a.n_head * a.d_head, heads = c->n_row * a.n_head;
@@ -35,7 +17,7 @@ OD_KERNEL_EARLY(attend_prefill, struct od_attend_tile_args) {
         const uint32_t n_query = od_least(c->n_patch - first, a.tile_queries);
         const uint64_t token = (uint64_t)row * c->n_patch + first;
         const uint64_t place = a.layer * c->layer_stride + (uint64_t)(row * a.n_head + h) * c->key_stride * a.d_head;
-        const Past past = {c->position + first + 1, OD_KERNEL_FAULT(b, CAUSAL) ? 1u : 0u, c->n_patch - first};
+        const od_sight_past past = {c->position + first + 1, OD_KERNEL_FAULT(b, CAUSAL) ? 1u : 0u, c->n_patch - first};
         od_tile_job job;
         job.q = qkv + token * 3 * width + h * a.d_head;
         job.k = c->key + place;

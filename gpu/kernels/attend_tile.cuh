@@ -255,4 +255,23 @@ OD_DEVICE void od_attend_tile(const od_attend_tile_args &a, const od_block &b, c
         od_attend_tiles<4, 4, 4>(a, b, m, job, sight);
 }
 
+/* Time-wise: a query sees its row's patches up to itself. */
+struct od_sight_past {
+    enum { LARGE = 1 };
+    uint32_t first;  /* keys that query 0 sees */
+    uint32_t future; /* keys too many, by fault */
+    uint32_t left;   /* queries of the row from query 0 on */
+    OD_DEVICE_METHOD uint32_t clear(uint32_t i) const {
+        return first + i + (i + 1 < left ? future : 0);
+    }
+    OD_DEVICE_METHOD uint32_t reach(uint32_t i) const {
+        return clear(i);
+    }
+    OD_DEVICE_METHOD void fetch(unsigned, unsigned, uint32_t, uint32_t, uint32_t) const {
+    }
+    OD_DEVICE_METHOD bool sees(uint32_t i, uint32_t j) const {
+        return j < clear(i);
+    }
+};
+
 #endif

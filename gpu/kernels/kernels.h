@@ -21,7 +21,7 @@
     X(attend_time)                                                                                                     \
     X(attend_space)                                                                                                    \
     X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow) X(front) X(norm_rows) X(emit) X(fold) X(rotate)              \
-        X(attend_prefill) X(attend_step) X(attend_group) X(row_product)
+        X(attend_prefill) X(attend_small) X(attend_step) X(attend_group) X(row_product)
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,
@@ -302,7 +302,8 @@ typedef struct od_rotate_args {
 } od_rotate_args;
 
 /* attend_prefill, attend_group: the slot ATTENDED [N, (H, d)] from turned queries and the cache, or from the slot QKV
- * alone. Sizes as in fused_grid_attention.h: tile_keys follow from d alone, or there is one tile. */
+ * alone. attend_small: rotate and attend_prefill in one, for calls that begin at position 0 and have at most tile_keys
+ * patches. Sizes as in fused_grid_attention.h: tile_keys follow from d alone, or there is one tile. */
 typedef struct od_attend_tile_args {
     const od_call *call;
     float inverse_root; /* 1/√d */

@@ -5,9 +5,10 @@
 
 #include "gpu/kernels/kernel.cuh"
 
-/* other: the neighbour with its sign, -x[j+1] for an even j, x[j-1] for an odd one. */
+/* other: the neighbour with its sign, -x[j+1] for an even j, x[j-1] for an odd one. Kernels that turn the same feature
+ * must agree to the bit, so what is fused is not the compiler's choice. */
 OD_DEVICE float od_rotated(float own, float other, float cosine, float sine, float scale) {
-    return (own * cosine + other * sine) * scale;
+    return od_fma(own, cosine, other * sine) * scale;
 }
 
 /* The tables' rows for one position. */
@@ -42,6 +43,19 @@ OD_DEVICE float od_rotated_even(float even, float odd, float4 turn) {
 }
 OD_DEVICE float od_rotated_odd(float even, float odd, float4 turn) {
     return od_rotated(odd, even, turn.x, turn.y, turn.w);
+}
+
+/* Features f … f + 3 of a head's row, f a multiple of 4: what is beyond d is 0 and stays 0. */
+OD_DEVICE float4 od_rotated4(float4 x, const od_rotary &r, const float *scale, uint32_t f) {
+    const float4 first = od_rotary_turn(r, scale, f / 2);
+    float4 second, y;
+    second.x = second.y = second.z = second.w = 0;
+    if (f / 2 + 1 < r.half) second = od_rotary_turn(r, scale, f / 2 + 1);
+    y.x = od_rotated_even(x.x, x.y, first);
+    y.y = od_rotated_odd(x.x, x.y, first);
+    y.z = od_rotated_even(x.z, x.w, second);
+    y.w = od_rotated_odd(x.z, x.w, second);
+    return y;
 }
 
 #endif

@@ -24,23 +24,13 @@ OD_DEVICE void rotate_pair(const Token &x, const od_rotary &r, uint32_t h, uint3
     x.kept[to + 1] = v1;
 }
 
-OD_DEVICE float4 rotated4(float4 x, const od_rotary &r, const float *scale, uint32_t i) {
-    const float4 first = od_rotary_turn(r, scale, i), second = od_rotary_turn(r, scale, i + 1);
-    float4 y;
-    y.x = od_rotated_even(x.x, x.y, first);
-    y.y = od_rotated_odd(x.x, x.y, first);
-    y.z = od_rotated_even(x.z, x.w, second);
-    y.w = od_rotated_odd(x.z, x.w, second);
-    return y;
-}
-
 /* Pairs i and i + 1 of head h, where d is a multiple of 4. */
 OD_DEVICE void rotate_two_pairs(const Token &x, const od_rotary &r, uint32_t h, uint32_t i) {
     const uint32_t at = (h * r.half + i) * 2;
     const uint64_t to = h * x.heads + 2 * i;
     const float4 q = od_load4(x.q + at), k = od_load4(x.q + x.width + at), v = od_load4(x.q + 2 * x.width + at);
-    od_store4(x.q + at, rotated4(q, r, r.query, i));
-    od_store4(x.key + to, rotated4(k, r, r.key, i));
+    od_store4(x.q + at, od_rotated4(q, r, r.query, 2 * i));
+    od_store4(x.key + to, od_rotated4(k, r, r.key, 2 * i));
     od_store4(x.kept + to, v);
 }
 

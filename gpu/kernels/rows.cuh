@@ -72,7 +72,17 @@ OD_DEVICE void od_rows_fetch(unsigned t, unsigned threads, float *to, uint32_t t
     }
 }
 
-/* Features f … f + 3 of a row of d in device memory. */
+/* Features f … f + 3 of a row of d in device memory; 0 beyond d. */
+OD_DEVICE float4 od_row_get(const float *row, uint32_t f, uint32_t d) {
+    if (d % 4 == 0) return od_load4(row + f);
+    float4 v = od_zero4();
+    v.x = row[f];
+    if (f + 1 < d) v.y = row[f + 1];
+    if (f + 2 < d) v.z = row[f + 2];
+    if (f + 3 < d) v.w = row[f + 3];
+    return v;
+}
+
 OD_DEVICE void od_row_put(float *row, float4 v, uint32_t f, uint32_t d) {
     if (d % 4 == 0) {
         od_store4(row + f, v);

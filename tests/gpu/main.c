@@ -33,6 +33,7 @@ int main(int argc, char **argv) {
     srunner_add_suite(runner, suite_attention());
     srunner_add_suite(runner, suite_fused_attention());
     srunner_add_suite(runner, suite_fused_group());
+    srunner_add_suite(runner, suite_attend_small());
     srunner_add_suite(runner, suite_scaler());
     srunner_add_suite(runner, suite_fold());
     srunner_add_suite(runner, suite_emit());

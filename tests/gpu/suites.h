@@ -15,6 +15,7 @@ Suite *suite_kernels(void);
 Suite *suite_attention(void);
 Suite *suite_fused_attention(void);
 Suite *suite_fused_group(void);
+Suite *suite_attend_small(void);
 Suite *suite_scaler(void);
 Suite *suite_fold(void);
 Suite *suite_emit(void);
