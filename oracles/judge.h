@@ -39,7 +39,9 @@ void od_shape_class(char *text, size_t size, size_t batch, size_t variates, size
 /* Counts of a run, and the exit code that follows from them. */
 typedef struct od_tally {
     uint64_t cases, outcome[OD_OUTCOMES];
-    uint64_t compared;          /* tensors held to the contract */
+    uint64_t compared; /* tensors held to the contract */
+    uint64_t fell_back,
+        fallbacks;              /* cases in which calls left the fast path that the options ask for, and those calls */
     uint64_t ruled[OD_ORACLES]; /* cases in which the oracle gave PASS, FINDING or KNOWN */
     uint64_t open[OD_ORACLES];  /* INCONCLUSIVE */
     uint64_t bad_input;

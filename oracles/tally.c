@@ -36,6 +36,8 @@ void od_tally_add(od_tally *t, const od_verdict *v, const char *name) {
     }
     if (!v->evidence) return;
     t->compared += v->evidence->n_compared;
+    t->fell_back += v->evidence->fast_stats.fallbacks > 0;
+    t->fallbacks += v->evidence->fast_stats.fallbacks;
     note_worst(t, v, name);
     for (int i = 0; i < OD_TENSORS; i++)
         if (od_nearness_merge(&t->near[i], &v->evidence->arbitration.near[i]))

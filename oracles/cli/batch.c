@@ -113,7 +113,7 @@ static void list_not_checked(od_batch *b) {
     const char *fast = b->judge.setup.fast->name;
     if (strcmp(fast, "twin") == 0)
         b->not_checked[b->n_not_checked++] =
-            "warp-level races, tensor cores, TF32 and cuBLAS: the twin runs the fast path's own kernels on the CPU";
+            "races within a warp, tensor cores, TF32, cuBLAS: the twin runs on the CPU";
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
     unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
     if (left == 0) return;
@@ -322,6 +322,9 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                t->worst_share_case);
     if (!od_nearness_print(t)) fprintf(stderr, "oracle-diff: no memory for the arbiter's table\n");
     print_open(b);
+    if (t->fallbacks)
+        printf("left the fast path: %llu calls of %llu cases ran as plain launches, beyond their limit of captures\n",
+               (unsigned long long)t->fallbacks, (unsigned long long)t->fell_back);
     if (b->args->quiet) return;
     printf("contract: MAE at most %g, any difference at most %g, in model space\n", od_bounds.mae, od_bounds.max_abs);
     if (b->model_folder[0])

@@ -125,6 +125,16 @@ def bad_input_is_one_line_and_leaves_nothing_behind():
 
 
 @check
+def calls_that_leave_the_fast_path_are_told_once():
+    write("good.json", GOOD)
+    path = "good.json"
+    told = [line for line in exits(0, "run", path, "--set", "captures=1").stdout.splitlines()
+            if line.startswith("left the fast path: ")]
+    assert told == ["left the fast path: 2 calls of 1 cases ran as plain launches, beyond their limit of captures"], told
+    assert "left the fast path" not in exits(0, "run", path).stdout
+
+
+@check
 def a_missing_gpu_is_exit_3():
     listed = exits(0, "list", "--engines").stdout
     line = [l for l in listed.splitlines() if l.startswith("gpu ")]
