@@ -158,17 +158,17 @@ static void random_requests(unsigned number, unsigned mode, const request_range 
         ck_assert_uint_le(stats.captures, 8);
         ck_assert_uint_ge(10 * a.replayed, 9 * a.decodes);
     }
-    if (rows_are_independent(&options)) ck_assert_uint_gt(a.rows, 0);
+    if (rows_are_independent(&options) && n > 10) ck_assert_uint_gt(a.rows, 0);
     finish();
 }
 
 /* Sizes on the device are a server's; the twin's are small, as it computes on one core. Mode 2: cache fixed, 5: the
  * same with fused kernels. */
 START_TEST(random_requests_equal_plain_launches) {
-    const request_range real = {16, 32, 4096, 16}, small = {6, 6, 160, 8};
+    const request_range real = {16, 32, 4096, 16}, small = {5, 6, 128, 8};
     static const unsigned modes[] = {2, 5};
-    const size_t n = from_environment("OD_TEST_REQUESTS", on_device() ? 500 : 150);
-    random_requests((unsigned)_i / 2, modes[_i % 2], on_device() ? &real : &small, _i < 2 ? n : n / 5);
+    const size_t n = from_environment("OD_TEST_REQUESTS", on_device() ? 500 : TEST_SANITIZED ? 10 : 60);
+    random_requests((unsigned)_i / 2, modes[_i % 2], on_device() ? &real : &small, _i < 2 ? n : (n + 4) / 5);
 }
 END_TEST
 
@@ -182,14 +182,16 @@ END_TEST
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-/* Ten thousand equal requests leave the bytes that the second left. */
+/* Ten thousand equal requests leave the bytes that the second left. Fused kernels, shaped for a GPU's threads, take the
+ * twin a millisecond a request: two thousand there. */
 START_TEST(equal_requests_take_no_more_memory) {
     static const unsigned modes[] = {2, 5};
     if (!prepare(0, modes[_i])) return;
     request r = {.batch = 1, .variates = 2, .steps = 9, .patches = 1, .groups = 1, .seed = 3};
     od_stats second = {0};
     uint64_t hash = 0;
-    for (int i = 0; i < 10000; i++) {
+    const int n = TEST_SANITIZED ? 500 : on_device() || !options.fused ? 10000 : 2000;
+    for (int i = 0; i < n; i++) {
         const uint64_t now = request_hash(engine, &r, config.patch);
         if (i == 0) hash = now;
         ck_assert_msg(now == hash, "request %d answers otherwise", i);
