@@ -2,7 +2,7 @@
 
 #include "gpu/device/host_run.h"
 
-enum { MAX_BUFFERS = 64 };
+enum { MAX_BUFFERS = 128 };
 
 static od_heap heap;
 static od_device *dev;
@@ -42,5 +42,10 @@ void test_kernel_run(int order, enum od_kernel kernel, od_grid grid, const void 
         ck_assert_int_eq(od_host_run(kernel, grid, args, 0, orders[order]), 0);
     else
         ck_assert_msg(!test_device()->launch(dev, 0, kernel, grid, args, size, &err), "%s", err.text);
+    ck_assert_msg(!test_device()->sync(dev, &err), "%s", err.text);
+}
+
+void test_product_run(const od_product_args *args, size_t max_rows) {
+    ck_assert_msg(!test_device()->product(dev, args, max_rows, &err), "%s", err.text);
     ck_assert_msg(!test_device()->sync(dev, &err), "%s", err.text);
 }

@@ -24,6 +24,9 @@ void test_kernel_get(void *host, const void *buffer, size_t bytes);
 void test_kernel_run(int order, enum od_kernel kernel, od_grid grid, const void *args, size_t size);
 #define RUN(order, kernel, grid, args) test_kernel_run(order, OD_KERNEL_##kernel, grid, &(args), sizeof(args))
 
+/* od_device_ops.product for at most max_rows rows, and waits. */
+void test_product_run(const od_product_args *args, size_t max_rows);
+
 /* Blocks of `threads` that cover n. */
 static inline od_grid test_cover(size_t n, unsigned threads) {
     return (od_grid){(unsigned)((n + threads - 1) / threads), 1, threads, 0};
