@@ -16,25 +16,27 @@ OD_GRID unsigned od_shared_bytes(uint32_t n, size_t size) {
     return (n * (unsigned)size + 15u) & ~15u;
 }
 
-/* A block of more than 32 threads has three warps that sum, and three teams for the rest. */
+/* Threads of a block that sum: a warp each for the three sums. A larger block has three teams besides. */
+enum { OD_FRONT_SERIAL = 96 };
+
 OD_GRID unsigned od_front_team(unsigned threads) {
-    return threads > 32 ? (threads - 96) / 3 : threads;
+    return threads > OD_FRONT_SERIAL ? (threads - OD_FRONT_SERIAL) / 3 : threads;
 }
 
-/* Steps of a tile: whole patches, about two a thread of a team. */
+/* Steps of a tile: whole patches, about two a thread of a team. A row of up to two and a half tiles is not cut. */
 OD_GRID uint32_t od_front_tile(uint32_t patch, unsigned threads) {
-    const uint32_t steps = 2 * od_front_team(threads);
+    const uint32_t steps = threads > OD_FRONT_SERIAL ? 2 * od_front_team(threads) : 128;
     return steps > patch ? steps / patch * patch : patch;
 }
 
-/* step: the call has one patch a row. Few steps get a small block, for the twin's sake: there a thread is a turn. */
+/* step: the call has one patch a row. Few steps get a small block. */
 OD_GRID od_grid od_front_grid(const od_front_args *a, size_t capacity, bool step) {
     const size_t stages = 5, blocks = step ? 264 : 132; /* as many as an H100 holds: 2 or 1 on each of 132 */
-    const size_t steps = step ? 2 * (size_t)a->patch : capacity * a->patch, most = steps < 256 ? steps : 256;
+    const size_t steps = capacity * a->patch, most = steps < 256 ? steps : 256;
     od_grid grid = {0};
     grid.x = (unsigned)(capacity < blocks ? capacity : blocks);
     grid.y = 1;
-    grid.threads = most <= 64 || (!step && steps <= 512) ? 32 : 96 + 3 * (((unsigned)most + 63) / 64 * 32);
+    grid.threads = OD_FRONT_SERIAL + (step || steps <= 512 ? 0 : 3 * (((unsigned)most + 63) / 64 * 32));
     const uint32_t n = (uint32_t)stages * od_front_tile(a->patch, grid.threads);
     grid.shared = 2 * od_shared_bytes(1, sizeof(od_scaler_state)) + od_shared_bytes(3, sizeof(double)) +
                   3 * od_shared_bytes(n, sizeof(double)) + 2 * od_shared_bytes(n, sizeof(float)) +
@@ -68,7 +70,7 @@ OD_GRID od_grid od_emit_grid(const od_emit_args *a, size_t capacity) {
     grid.x = (unsigned)((positions + group - 1) / group);
     grid.y = 1;
     grid.shared =
-        2 * od_shared_bytes(group * (a->n_component | 1), sizeof(float)) + 2 * od_shared_bytes(group, sizeof(float));
+        2 * od_shared_bytes(group * (a->n_component | 1), sizeof(float)) + 4 * od_shared_bytes(group, sizeof(float));
     return grid;
 }
 

@@ -10,15 +10,35 @@ struct emit_block {
     uint32_t count, n, apart; /* n components */
     float *loc, *logit;       /* logits, then their exponentials, then probabilities */
     float *top, *sum;
+    float *to_loc, *to_scale; /* what turns a position's mean into the series' units, where it is wanted */
 };
 
-/* df, loc and scale of an element. */
-OD_DEVICE void emit_parameters(const od_call *c, const emit_block &e, uint32_t n_head, uint32_t i, uint32_t k) {
+/* Position i of the block: whether its mean is wanted, and of which row and step of a patch. */
+struct emit_place {
+    bool last;
+    uint64_t row, p;
+};
+
+OD_DEVICE emit_place emit_place_of(const od_emit_args &a, const od_call *c, const emit_block &e, uint32_t i) {
+    const uint64_t token = (e.first + i) / a.patch;
+    return {token % c->head_patch == c->head_patch - 1, token / c->head_patch, (e.first + i) % a.patch};
+}
+
+/* df, loc and scale of an element; everything is on its way before any of it is used. */
+OD_DEVICE void emit_parameters(const od_emit_args &a, const od_call *c, const emit_block &e, uint32_t i, uint32_t k) {
     const uint64_t at = (e.first + i) * e.n + k;
-    const float *p = static_cast<const float *>(c->scratch[OD_SCRATCH_HEADS]) + (e.first + i) * n_head * e.n + k;
-    const float df = p[0], loc = p[e.n], scale = p[2 * e.n], logit = n_head == 4 ? p[3 * e.n] : 0;
+    const float *p = static_cast<const float *>(c->scratch[OD_SCRATCH_HEADS]) + (e.first + i) * a.n_head * e.n + k;
+    const float df = p[0], loc = p[e.n], scale = p[2 * e.n], logit = a.n_head == 4 ? p[3 * e.n] : 0;
+    const emit_place place = emit_place_of(a, c, e, i);
+    if (k == 0 && place.last) {
+        const uint64_t step = c->first_step + (uint64_t)(c->n_patch - 1) * a.patch + place.p;
+        const float to_loc = c->loc[place.row * c->step_stride + step];
+        const float to_scale = c->scale[place.row * c->step_stride + step];
+        e.to_loc[i] = to_loc;
+        e.to_scale[i] = to_scale;
+    }
     e.loc[i * e.apart + k] = loc;
-    if (n_head == 4) e.logit[i * e.apart + k] = logit;
+    if (a.n_head == 4) e.logit[i * e.apart + k] = logit;
     c->out_df[at] = 2.0f + od_positive(df);
     c->out_loc[at] = loc;
     c->out_scale[at] = od_positive(scale);
@@ -57,17 +77,16 @@ OD_DEVICE void emit_softmax(const od_call *c, od_block &b, const emit_block &e) 
     }
 }
 
-OD_DEVICE void emit_mean(const od_emit_args &a, const emit_block &e, uint32_t i) {
-    const od_call *c = a.call;
-    const uint64_t token = (e.first + i) / a.patch, row = token / c->head_patch, p = (e.first + i) % a.patch;
-    if (token % c->head_patch != c->head_patch - 1) return;
-    const uint64_t at = row * c->step_stride + c->first_step + (uint64_t)(c->n_patch - 1) * a.patch + p;
+OD_DEVICE void emit_mean(const od_emit_args &a, const od_call *c, const emit_block &e, uint32_t i) {
+    const emit_place place = emit_place_of(a, c, e, i);
     const float *probs = a.n_head == 4 ? e.logit + i * e.apart : nullptr;
-    c->mean[row * a.patch + p] = od_data_mean(probs, e.loc + i * e.apart, e.n, c->loc[at], c->scale[at], a.replaced);
+    if (place.last)
+        c->mean[place.row * a.patch + place.p] =
+            od_data_mean(probs, e.loc + i * e.apart, e.n, e.to_loc[i], e.to_scale[i], a.replaced);
 }
 
-OD_KERNEL(emit, struct od_emit_args) {
-    const od_call *c = a.call;
+OD_KERNEL_EARLY(emit, struct od_emit_args) {
+    const od_call call = *a.call, *const c = &call; /* at once, and ahead of the wait */
     const uint32_t group = od_emit_group(a.n_component, b.threads);
     const uint64_t all = (uint64_t)c->n_row * c->head_patch * a.patch;
     emit_block e;
@@ -78,13 +97,16 @@ OD_KERNEL(emit, struct od_emit_args) {
     e.logit = OD_SHARED(b, float, group *e.apart);
     e.top = OD_SHARED(b, float, group);
     e.sum = OD_SHARED(b, float, group);
+    e.to_loc = OD_SHARED(b, float, group);
+    e.to_scale = OD_SHARED(b, float, group);
     if (e.first >= all) return;
     e.count = all - e.first < group ? (uint32_t)(all - e.first) : group;
+    od_await(b);
     OD_PHASE(t, b) {
-        if (t / e.n < e.count) emit_parameters(c, e, a.n_head, t / e.n, t % e.n);
+        if (t / e.n < e.count) emit_parameters(a, c, e, t / e.n, t % e.n);
     }
     if (a.n_head == 4) emit_softmax(c, b, e);
     OD_PHASE(t, b) {
-        for (uint32_t i = t; i < e.count; i += b.threads) emit_mean(a, e, i);
+        for (uint32_t i = t; i < e.count; i += b.threads) emit_mean(a, c, e, i);
     }
 }

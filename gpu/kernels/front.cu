@@ -4,104 +4,23 @@
  *
  * Steps pass in tiles through five stages, one tile behind the other, a stage a phase: load, sum, step, m2, emit. So
  * the sums of one tile run while the squares of the tile two ahead of it do. */
-#include "gpu/fused_grid.h"
-#include "gpu/kernels/scaler.cuh"
+#include "gpu/kernels/front.cuh"
 
 enum { FRONT_STAGES = 5 };
 
-/* Sizes and addresses of a row. */
-struct front_row {
-    float *value;
-    uint8_t *mask;
-    const float *new_value;
-    const uint8_t *new_mask; /* NULL: all 1 */
-    float *loc, *scale;
-    float *patches; /* from step first on */
-    uint32_t first, end, new_step;
-    uint32_t summed; /* first … are summed, to here */
-    uint32_t prefix; /* 0: no global statistics are wanted */
-    uint32_t tile, patch;
-};
-
-/* Shared memory: a place for each of the tiles under way. */
-struct front_tiles {
-    float *x;
-    uint8_t *w;
-    double *sum;                   /* w·x, then Σwx */
-    uint32_t *real;                /* Σw since first: whole numbers, so float64 has the same */
-    double *mean, *m2;             /* m2: what each step adds, then the sum */
-    od_scaler_state *start, *last; /* before first, and at the end */
-    double *whole;                 /* Σwx, Σw of the prefix */
-};
-
-/* Who does what: the sums are a thread's each, of a warp each; loads, steps and what is emitted are a team's each,
- * since none of the three need wait for another. A small block's threads do everything. */
+/* Who does what: the sums are a thread's each; loads, steps and what is emitted are a team's each, since none of the
+ * three need wait for another. A small block's threads do everything. */
 struct front_team {
-    unsigned apart, first, count;
+    unsigned first, count;
     bool all;
 };
 
 OD_DEVICE front_team front_team_of(const od_block &b) {
     front_team team;
-    team.all = b.threads <= 32;
-    team.apart = team.all ? 1 : 32;
-    team.first = team.all ? 0 : 96;
+    team.all = b.threads <= OD_FRONT_SERIAL;
+    team.first = team.all ? 0 : OD_FRONT_SERIAL;
     team.count = od_front_team(b.threads);
     return team;
-}
-
-OD_DEVICE double front_add(double a, double b) {
-    return od_add64(a, b);
-}
-OD_DEVICE uint32_t front_add(uint32_t a, uint32_t b) {
-    return a + b;
-}
-
-enum { FRONT_BATCH = 8 };
-
-template <typename Sum, typename X> OD_DEVICE void front_fetch(Sum to[FRONT_BATCH], const X *x) {
-    for (int j = 0; j < FRONT_BATCH; j++) to[j] = x[j];
-}
-
-template <typename Sum> OD_DEVICE Sum front_chain(Sum *sum, const Sum x[FRONT_BATCH], Sum start) {
-    for (int j = 0; j < FRONT_BATCH; j++) sum[j] = start = front_add(start, x[j]);
-    return start;
-}
-
-/* sum[i] = start + x[0] + … + x[i]. They may be the same memory: loads run a batch ahead of the chain of additions,
- * which thereby need not wait for them. */
-template <typename Sum, typename X> OD_DEVICE void front_running(Sum *sum, const X *x, uint32_t n, Sum start) {
-    Sum one[FRONT_BATCH], two[FRONT_BATCH];
-    uint32_t i = 0;
-    if (n >= FRONT_BATCH) {
-        front_fetch(one, x);
-        for (; i + 3 * FRONT_BATCH <= n; i += 2 * FRONT_BATCH) {
-            front_fetch(two, x + i + FRONT_BATCH);
-            start = front_chain(sum + i, one, start);
-            front_fetch(one, x + i + 2 * FRONT_BATCH);
-            start = front_chain(sum + i + FRONT_BATCH, two, start);
-        }
-        const bool more = i + 2 * FRONT_BATCH <= n;
-        if (more) front_fetch(two, x + i + FRONT_BATCH);
-        start = front_chain(sum + i, one, start);
-        if (more) start = front_chain(sum + i + FRONT_BATCH, two, start);
-        i += more ? 2 * FRONT_BATCH : FRONT_BATCH;
-    }
-    for (; i < n; i++) sum[i] = start = front_add(start, (Sum)x[i]);
-}
-
-/* Step t, which goes into the series if it is new. */
-OD_DEVICE float front_take(const front_row &f, uint32_t t, uint8_t *w) {
-    if (t < f.new_step) {
-        *w = f.mask[t];
-        return f.value[t];
-    }
-    const uint32_t i = t - f.new_step;
-    const float x = f.new_value[i];
-    *w = f.new_mask ? f.new_mask[i] : 1;
-    f.value[t] = x;
-    f.mask[t] = *w;
-    return x;
 }
 
 OD_DEVICE uint32_t front_tile_size(const front_row &f, uint32_t tile) {
@@ -160,21 +79,6 @@ OD_DEVICE void front_emit(const od_front_args &a, const od_block &b, const front
         f.loc[t] = loc;
         f.scale[t] = (float)scale;
         if (!f.prefix) f.patches[t - f.first] = (p.x[i] - loc) / (float)scale;
-    }
-}
-
-/* The state before the first step, and the ids of new patches. */
-OD_DEVICE void front_begin(const od_front_args &a, const front_tiles &s, uint64_t row, unsigned t, unsigned n_thread) {
-    const od_call *c = a.call;
-    int32_t *id = c->id + row * c->patch_stride + c->new_step / a.patch;
-    const uint32_t n = c->new_count / a.patch;
-    const int32_t *in = static_cast<const int32_t *>(c->scratch[OD_SCRATCH_IN_ID]) + row * n;
-    for (uint32_t i = t; i < n; i += n_thread) id[i] = c->own ? id[-1] : in[i];
-    if (t == 0) {
-        *s.start = c->state[row];
-        if (c->first_step == 0) od_scaler_reset(s.start);
-        *s.last = *s.start;
-        s.whole[0] = s.whole[1] = 0;
     }
 }
 
@@ -237,43 +141,21 @@ OD_DEVICE void front_finish(const od_front_args &a, const front_row &f, const od
     }
 }
 
-OD_DEVICE front_row front_row_of(const od_front_args &a, const od_block &b, uint64_t row) {
-    const od_call *c = a.call;
-    const uint64_t at = row * c->step_stride, in = row * c->new_count;
-    const bool anew = c->first_step == 0;
-    front_row f;
-    f.value = c->value + at;
-    f.mask = c->mask + at;
-    f.new_value = c->own ? c->mean + row * a.patch : static_cast<const float *>(c->scratch[OD_SCRATCH_IN_VALUE]) + in;
-    f.new_mask = c->own ? nullptr : static_cast<const uint8_t *>(c->scratch[OD_SCRATCH_IN_MASK]) + in;
-    f.loc = c->loc + at;
-    f.scale = c->scale + at;
-    f.first = c->first_step;
-    f.end = f.first + c->n_patch * a.patch;
-    f.patches = static_cast<float *>(c->scratch[OD_SCRATCH_PATCHES]) + row * (f.end - f.first);
-    f.new_step = c->new_step;
-    f.prefix = anew && (a.kind == STD_MEAN || a.stabilize) ? c->prefix : 0;
-    f.summed = a.kind != STD_MEAN ? f.end : f.first + f.prefix;
-    f.tile = od_front_tile(a.patch, b.threads);
-    f.patch = a.patch;
-    return f;
-}
-
 /* The serial stages, a thread each. A tile's sums go on from those of the tile ahead, which is a stage further. */
-OD_DEVICE void front_sums(const front_row &f, const front_tiles &s, front_team team, uint32_t round, uint32_t n_tile,
-                          bool causal, unsigned t) {
+OD_DEVICE void front_sums(const front_row &f, const front_tiles &s, uint32_t round, uint32_t n_tile, bool causal,
+                          unsigned t) {
     const uint32_t last = f.tile - 1;
-    if (t == 0 && round >= 1 && round - 1 < n_tile) {
+    if (t == FRONT_SUM && round >= 1 && round - 1 < n_tile) {
         const front_tiles p = front_at(s, f, round - 1);
         const double before = round > 1 ? front_at(s, f, round - 2).sum[last] : s.start->sum;
         front_running(p.sum, p.sum, front_tile_size(f, round - 1), before);
     }
-    if (t == team.apart && round >= 1 && round - 1 < n_tile) {
+    if (t == FRONT_COUNT && round >= 1 && round - 1 < n_tile) {
         const front_tiles p = front_at(s, f, round - 1);
         const uint32_t before = round > 1 ? front_at(s, f, round - 2).real[last] : 0;
         front_running(p.real, p.w, front_tile_size(f, round - 1), before);
     }
-    if (t == 2 * team.apart && causal && round >= 3 && round - 3 < n_tile) {
+    if (t == FRONT_M2 && causal && round >= 3 && round - 3 < n_tile) {
         const front_tiles p = front_at(s, f, round - 3);
         const double before = round > 3 ? front_at(s, f, round - 4).m2[last] : s.start->m2;
         front_running(p.m2, p.m2, front_tile_size(f, round - 3), before);
@@ -294,28 +176,114 @@ OD_DEVICE void front_work(const od_front_args &a, const od_block &b, const front
 }
 
 /* One row: rounds of the stages, then what had to wait for the whole prefix. */
-OD_DEVICE void front_run(const od_front_args &a, od_block &b, const front_tiles &s, uint64_t row) {
-    const front_row f = front_row_of(a, b, row);
+OD_DEVICE void front_run(const od_front_args &a, od_block &b, const od_call *c, const front_row &f,
+                         const front_tiles &s, uint64_t row) {
     const bool causal = a.kind != STD_MEAN;
     const uint32_t n_tile = (f.summed - f.first + f.tile - 1) / f.tile;
     const uint32_t rounds = n_tile + FRONT_STAGES - 1; /* tile k is in stage g in round k + g */
     for (uint32_t round = 0; round < rounds; round++) OD_PHASE(t, b) {
-            if (round == 0) front_begin(a, s, row, t, b.threads);
-            front_sums(f, s, front_team_of(b), round, n_tile, causal, t);
+            if (round == 0) front_begin(a, c, s, row, t, b.threads);
+            front_sums(f, s, round, n_tile, causal, t);
             front_work(a, b, f, s, round, n_tile, t);
             if (round + 1 == rounds && causal && t == 0) {
                 front_end(f, s, n_tile);
-                if (!f.prefix) a.call->state[row] = *s.last;
+                if (!f.prefix) c->state[row] = *s.last;
             }
         }
     if (f.prefix) front_squares(a, b, f, s);
     if (!causal || f.prefix) OD_PHASE(t, b) {
             front_finish(a, f, *s.last, t, b.threads);
-            if (t == 0) a.call->state[row] = *s.last;
+            if (t == 0) c->state[row] = *s.last;
         }
 }
 
+/* What is wanted of all steps' means and squares where they fit into shared memory at once. */
+OD_DEVICE void front_all_steps(const od_front_args &a, const od_block &b, const front_row &f, const front_tiles &s,
+                               double *square, unsigned t) {
+    const uint32_t n = f.end - f.first;
+    if (a.kind != STD_MEAN) {
+        const double base = s.start->weight;
+        for (uint32_t i = t; i < n; i += b.threads) {
+            const double before =
+                i ? od_scaler_mean(s.sum[i - 1], od_add64(base, s.real[i - 1])) : (double)s.start->mean;
+            s.mean[i] = od_scaler_mean(s.sum[i], od_add64(base, s.real[i]));
+            s.m2[i] = od_scaler_increment(s.x[i], before, s.mean[i], s.w[i]);
+        }
+    }
+    if (f.prefix) {
+        const double mean = od_scaler_mean(s.sum[f.prefix - 1], s.real[f.prefix - 1]);
+        for (uint32_t i = t; i < f.prefix; i += b.threads) square[i] = od_scaler_square(s.x[i], mean, s.w[i]);
+    }
+}
+
+/* The sums that need the means: the causal scaler's m2, and the prefix's squares. */
+OD_DEVICE void front_all_sums(const od_front_args &a, const od_block &b, const front_row &f, const front_tiles &s,
+                              double *square, unsigned t) {
+    const bool m2 = t == FRONT_M2 && a.kind != STD_MEAN, whole = t == FRONT_SUM && f.prefix;
+    const uint32_t n = f.end - f.first;
+    if (m2 || whole) {
+        double *sum = m2 ? s.m2 : square;
+        front_running(sum, sum, m2 ? n : f.prefix, m2 ? s.start->m2 : 0.0);
+    }
+    if (m2) {
+        s.last->weight = od_add64(s.start->weight, s.real[n - 1]);
+        s.last->sum = s.sum[n - 1];
+        s.last->m2 = s.m2[n - 1];
+        s.last->mean = s.mean[n - 1];
+    }
+    if (whole) od_scaler_global(a, b, s.sum[f.prefix - 1], s.real[f.prefix - 1], square[f.prefix - 1], s.last);
+}
+
+OD_DEVICE void front_all_out(const od_front_args &a, const od_block &b, const front_row &f, const front_tiles &s,
+                             unsigned t) {
+    for (uint32_t i = t; i < f.end - f.first; i += b.threads) {
+        const uint32_t of = a.kind == CAUSAL ? i : i - i % f.patch + f.patch - 1;
+        double loc = s.last->loc, scale = s.last->scale;
+        if (a.kind != STD_MEAN) {
+            loc = s.mean[of];
+            scale = od_scaler_causal(b, s.m2[of], od_add64(s.start->weight, s.real[of]), a.minimum);
+            scale = od_scaler_clamp(scale, s.last->low, s.last->high);
+        }
+        f.loc[f.first + i] = (float)loc;
+        f.scale[f.first + i] = (float)scale;
+        f.patches[i] = (s.x[i] - (float)loc) / (float)scale;
+    }
+}
+
+/* One row whose steps are few: no stage has others to hide behind, so each does all steps, and nothing is loaded twice.
+ */
+OD_DEVICE void front_all(const od_front_args &a, od_block &b, const od_call *c, const front_row &f,
+                         const front_tiles &s, uint64_t row) {
+    const uint32_t n = f.end - f.first, summed = f.summed - f.first;
+    double *const square = s.sum + n;
+    OD_PHASE(t, b) {
+        for (uint32_t i = t; i < n; i += b.threads) {
+            const float x = front_take(f, f.first + i, &s.w[i]);
+            s.x[i] = x;
+            s.sum[i] = od_mul64(s.w[i], x);
+        }
+        front_begin(a, c, s, row, t, b.threads);
+    }
+    if (summed) {
+        OD_PHASE(t, b) {
+            if (t == FRONT_SUM) front_running(s.sum, s.sum, summed, s.start->sum);
+            if (t == FRONT_COUNT) front_running(s.real, s.w, summed, 0u);
+        }
+        OD_PHASE(t, b) {
+            front_all_steps(a, b, f, s, square, t);
+        }
+        OD_PHASE(t, b) {
+            front_all_sums(a, b, f, s, square, t);
+        }
+    }
+    OD_PHASE(t, b) {
+        front_all_out(a, b, f, s, t);
+        if (t == FRONT_STATE) c->state[row] = *s.last;
+    }
+}
+
 OD_KERNEL(front, struct od_front_args) {
+    const od_call call = *a.call;
     const uint32_t n = FRONT_STAGES * od_front_tile(a.patch, b.threads);
     front_tiles s;
     s.start = OD_SHARED(b, od_scaler_state, 1);
@@ -327,5 +295,11 @@ OD_KERNEL(front, struct od_front_args) {
     s.x = OD_SHARED(b, float, n);
     s.real = OD_SHARED(b, uint32_t, n);
     s.w = OD_SHARED(b, uint8_t, n);
-    for (uint64_t row = b.x; row < a.call->n_row; row += b.nx) front_run(a, b, s, row);
+    for (uint64_t row = b.x; row < call.n_row; row += b.nx) {
+        const front_row f = front_row_of(a, b, &call, row);
+        if (2 * (f.end - f.first) <= n)
+            front_all(a, b, &call, f, s, row);
+        else
+            front_run(a, b, &call, f, s, row);
+    }
 }

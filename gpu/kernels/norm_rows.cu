@@ -16,7 +16,9 @@ OD_DEVICE float norm_take(float *to, const float *from, uint32_t i, bool wide) {
 }
 
 OD_KERNEL_EARLY(norm_rows, struct od_norm_rows_args) {
-    const od_call *c = a.call;
+    const uint32_t n_token = a.call->n_token; /* these ahead of the wait */
+    const float *x = static_cast<const float *>(a.call->scratch[a.x]) + (uint64_t)b.x * a.width;
+    float *y = static_cast<float *>(a.call->scratch[a.y]) + (uint64_t)b.x * a.width;
     const bool wide = a.width % 4 == 0;
     const uint32_t n = wide ? a.width / 4 : a.width, groups = (b.threads + NORM_GROUP - 1) / NORM_GROUP;
     float *scale = OD_SHARED(b, float, a.width);
@@ -27,9 +29,7 @@ OD_KERNEL_EARLY(norm_rows, struct od_norm_rows_args) {
         for (uint32_t i = t; i < n; i += b.threads) norm_take(scale, a.scale, i, wide);
     }
     od_await(b);
-    if (b.x >= c->n_token) return;
-    const float *x = static_cast<const float *>(c->scratch[a.x]) + (uint64_t)b.x * a.width;
-    float *y = static_cast<float *>(c->scratch[a.y]) + (uint64_t)b.x * a.width;
+    if (b.x >= n_token) return;
     OD_PHASE(t, b) {
         float s = 0;
         for (uint32_t i = t; i < n; i += b.threads) s += norm_take(row, x, i, wide);

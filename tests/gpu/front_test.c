@@ -8,13 +8,15 @@
 #include "model/config.h"
 #include "tests/gpu/kernel_run.h"
 
-/* Steps on both sides of a tile, of several tiles, and of the batches that sums are made in. */
+/* Steps on both sides of a tile, of what is not cut into tiles, of several tiles, and of the batches that sums are made
+ * in. */
 static const struct {
     uint32_t patch, n_patch;
     uint32_t capacity; /* of the bucket, in patches a row */
-} shapes[] = {{4, 1, 1},   {4, 8, 8},   {4, 16, 16},   {4, 17, 17},   {4, 17, 70}, {4, 80, 80},
-              {1, 7, 7},   {1, 65, 65}, {1, 257, 300}, {3, 171, 171}, {7, 9, 9},   {60, 3, 3},
-              {64, 9, 16}, {64, 8, 8},  {100, 5, 5},   {512, 3, 3}};
+} shapes[] = {{4, 1, 1},     {4, 8, 8},     {4, 16, 16},   {4, 17, 17},   {4, 17, 70},   {4, 80, 80},
+              {1, 7, 7},     {1, 65, 65},   {1, 257, 300}, {3, 171, 171}, {7, 9, 9},     {60, 3, 3},
+              {64, 9, 16},   {64, 8, 8},    {100, 5, 5},   {512, 3, 3},   {4, 100, 100}, {4, 160, 160},
+              {4, 161, 161}, {1, 641, 641}, {1, 320, 320}, {1, 321, 321}, {60, 20, 20}};
 enum { SHAPES = sizeof shapes / sizeof *shapes, KINDS = 5, MASKS = 4, CALLS = 4, MORE_ROWS = 2 };
 
 static uint64_t random_state;
@@ -138,6 +140,7 @@ START_TEST(front_is_ingest_scaler_and_patchify) {
         .minimum = kind ? 0.1 : 1e-3, .low_factor = 0.5, .high_factor = 1.5, .patch = patch, .stabilize = kind > 2};
     how.kind = !kind ? OD_SCALER_STD_MEAN : kind % 2 ? OD_SCALER_CAUSAL_STD_MEAN : OD_SCALER_CAUSAL_PATCH_STD_MEAN;
     random_state = (uint64_t)_i;
+    const uint32_t more = draw() % 2 ? MORE_ROWS : 0;
     for (uint32_t n = 0; n < CALLS; n++) {
         const uint32_t count = n ? patch : n_patch * patch, end = (n_patch + n) * patch;
         const window in = draw_window(rows, count, patch, masks);
@@ -151,7 +154,7 @@ START_TEST(front_is_ingest_scaler_and_patchify) {
             .mean = in.mean,
             .scratch = {[OD_SCRATCH_IN_VALUE] = in.value, [OD_SCRATCH_IN_MASK] = in.mask, [OD_SCRATCH_IN_ID] = in.id}};
         const bool step = n && !recompute;
-        const size_t capacity = (rows + MORE_ROWS) * (step ? 1 : shapes[shape].capacity + n);
+        const size_t capacity = (rows + more) * (step ? 1 : shapes[shape].capacity + n);
         const int order = (int)(draw() % TEST_ORDERS);
         run_three(&old, order, &call, &how);
         how.call = put_call(&fused, call);
