@@ -10,28 +10,49 @@ struct Small {
     uint32_t width, first, n_query, n_key;
 };
 
-/* Queries, keys and values to shared memory, four features a thread. */
+/* Features 4f … 4f + 3 of row r of the queries, then keys, then values. */
+struct SmallPiece {
+    uint32_t r, f, part, at, patch; /* at: row of its part */
+};
+
+OD_DEVICE SmallPiece small_piece(const Small &s, uint32_t r, uint32_t f) {
+    SmallPiece p;
+    p.r = r;
+    p.f = f;
+    p.part = (r >= s.n_query) + (r >= s.n_query + s.n_key);
+    p.at = p.part == 0 ? r : p.part == 1 ? r - s.n_query : r - s.n_query - s.n_key;
+    p.patch = p.part == 0 ? s.first + p.at : p.at;
+    return p;
+}
+
+OD_DEVICE void small_put(const od_tile_memory &m, const Small &s, const SmallPiece &p, float4 x, uint32_t d) {
+    od_store4((p.part == 0 ? m.q : p.part == 1 ? m.k : m.v) + p.at * m.row + 4 * p.f, x);
+    if (p.part > 0 && p.patch >= s.first && p.patch < s.first + s.n_query)
+        od_row_put((p.part == 1 ? s.key : s.kept) + (uint64_t)p.patch * d, x, 4 * p.f, d);
+}
+
+/* Queries, keys and values to shared memory, N pieces a thread at a time: all that one needs of them is on its way
+ * before the first is stored. */
+template <unsigned N>
 OD_DEVICE void small_rows(unsigned t, const od_block &b, const od_call &c, const od_tile_memory &m, const Small &s,
                           uint32_t d) {
-    const uint32_t chunks = od_fours(d) / 4, down = b.threads / chunks, along = b.threads % chunks;
-    uint32_t r = t / chunks, f = t % chunks;
-    while (r < s.n_query + 2 * s.n_key) {
-        const uint32_t part = (r >= s.n_query) + (r >= s.n_query + s.n_key);
-        const uint32_t at = part == 0 ? r : part == 1 ? r - s.n_query : r - s.n_query - s.n_key;
-        const uint32_t patch = part == 0 ? s.first + at : at;
-        float4 x = od_row_get(s.qkv + (uint64_t)patch * 3 * s.width + part * s.width, 4 * f, d);
-        if (part < 2) {
-            const od_rotary turn = od_rotary_at(c, d, patch, c.center);
-            x = od_rotated4(x, turn, part == 0 ? turn.query : turn.key, 4 * f);
+    const uint32_t chunks = od_fours(d) / 4, rows = s.n_query + 2 * s.n_key;
+    for (uint32_t u = t; u < rows * chunks; u += N * b.threads) {
+        SmallPiece p[N];
+        float4 x[N];
+        od_rotary_pair turn[N] = {};
+        for (uint32_t i = 0; i < N; i++) {
+            const uint32_t at = u + i * b.threads;
+            p[i] = small_piece(s, at / chunks, at % chunks);
+            if (p[i].r >= rows) continue;
+            x[i] = od_row_get(s.qkv + (uint64_t)p[i].patch * 3 * s.width + p[i].part * s.width, 4 * p[i].f, d);
+            if (p[i].part == 2) continue;
+            const od_rotary r = od_rotary_at(c, d, p[i].patch, c.center);
+            turn[i] = od_rotary_pair_at(r, p[i].part == 0 ? r.query : r.key, 4 * p[i].f);
         }
-        od_store4((part == 0 ? m.q : part == 1 ? m.k : m.v) + at * m.row + 4 * f, x);
-        if (part > 0 && patch >= s.first && patch < s.first + s.n_query)
-            od_row_put((part == 1 ? s.key : s.kept) + (uint64_t)patch * d, x, 4 * f, d);
-        r += down;
-        f += along;
-        if (f >= chunks) { /* into the next row */
-            f -= chunks;
-            r++;
+        for (uint32_t i = 0; i < N; i++) {
+            if (p[i].r >= rows) continue;
+            small_put(m, s, p[i], p[i].part < 2 ? od_rotated4(x[i], turn[i]) : x[i], d);
         }
     }
 }
@@ -80,7 +101,10 @@ OD_KERNEL_EARLY(attend_small, struct od_attend_tile_args) {
         job.n_key = s.n_key = past.clear(s.n_query - 1);
         od_await(b);
         OD_PHASE(t, b) {
-            small_rows(t, b, *c, m, s, a.d_head);
+            if ((s.n_query + 2 * s.n_key) * (od_fours(a.d_head) / 4) <= b.threads)
+                small_rows<1>(t, b, *c, m, s, a.d_head);
+            else
+                small_rows<4>(t, b, *c, m, s, a.d_head);
         }
         if (job.n_query * job.n_key <= 256)
             small_attend<1, 1, 1>(a, b, m, job, past);

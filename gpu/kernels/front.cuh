@@ -54,17 +54,21 @@ template <typename Sum> OD_DEVICE Sum front_chain(Sum *sum, const Sum x[FRONT_BA
 /* sum[i] = start + x[0] + … + x[i]. They may be the same memory: loads run a batch ahead of the chain of additions,
  * which thereby need not wait for them. */
 template <typename Sum, typename X> OD_DEVICE void front_running(Sum *sum, const X *x, uint32_t n, Sum start) {
-    Sum now[FRONT_BATCH], next[FRONT_BATCH];
+    Sum one[FRONT_BATCH], two[FRONT_BATCH];
     uint32_t i = 0;
-    if (n >= FRONT_BATCH) front_fetch(now, x);
-    for (; i + 2 * FRONT_BATCH <= n; i += FRONT_BATCH) {
-        front_fetch(next, x + i + FRONT_BATCH);
-        start = front_chain(sum + i, now, start);
-        for (int j = 0; j < FRONT_BATCH; j++) now[j] = next[j];
-    }
     if (n >= FRONT_BATCH) {
-        start = front_chain(sum + i, now, start);
-        i += FRONT_BATCH;
+        front_fetch(one, x);
+        for (; i + 3 * FRONT_BATCH <= n; i += 2 * FRONT_BATCH) {
+            front_fetch(two, x + i + FRONT_BATCH);
+            start = front_chain(sum + i, one, start);
+            front_fetch(one, x + i + 2 * FRONT_BATCH);
+            start = front_chain(sum + i + FRONT_BATCH, two, start);
+        }
+        const bool more = i + 2 * FRONT_BATCH <= n;
+        if (more) front_fetch(two, x + i + FRONT_BATCH);
+        start = front_chain(sum + i, one, start);
+        if (more) start = front_chain(sum + i + FRONT_BATCH, two, start);
+        i += more ? 2 * FRONT_BATCH : FRONT_BATCH;
     }
     for (; i < n; i++) sum[i] = start = front_add(start, (Sum)x[i]);
 }

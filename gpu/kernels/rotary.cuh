@@ -45,16 +45,25 @@ OD_DEVICE float od_rotated_odd(float even, float odd, float4 turn) {
     return od_rotated(odd, even, turn.x, turn.y, turn.w);
 }
 
-/* Features f … f + 3 of a head's row, f a multiple of 4: what is beyond d is 0 and stays 0. */
-OD_DEVICE float4 od_rotated4(float4 x, const od_rotary &r, const float *scale, uint32_t f) {
-    const float4 first = od_rotary_turn(r, scale, f / 2);
-    float4 second, y;
-    second.x = second.y = second.z = second.w = 0;
-    if (f / 2 + 1 < r.half) second = od_rotary_turn(r, scale, f / 2 + 1);
-    y.x = od_rotated_even(x.x, x.y, first);
-    y.y = od_rotated_odd(x.x, x.y, first);
-    y.z = od_rotated_even(x.z, x.w, second);
-    y.w = od_rotated_odd(x.z, x.w, second);
+/* What turns features f … f + 3 of a head's row, f a multiple of 4: what is beyond d becomes 0. */
+struct od_rotary_pair {
+    float4 first, second;
+};
+
+OD_DEVICE od_rotary_pair od_rotary_pair_at(const od_rotary &r, const float *scale, uint32_t f) {
+    od_rotary_pair turn;
+    turn.first = od_rotary_turn(r, scale, f / 2);
+    turn.second.x = turn.second.y = turn.second.z = turn.second.w = 0;
+    if (f / 2 + 1 < r.half) turn.second = od_rotary_turn(r, scale, f / 2 + 1);
+    return turn;
+}
+
+OD_DEVICE float4 od_rotated4(float4 x, const od_rotary_pair &turn) {
+    float4 y;
+    y.x = od_rotated_even(x.x, x.y, turn.first);
+    y.y = od_rotated_odd(x.x, x.y, turn.first);
+    y.z = od_rotated_even(x.z, x.w, turn.second);
+    y.w = od_rotated_odd(x.z, x.w, turn.second);
     return y;
 }
 

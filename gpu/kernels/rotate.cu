@@ -29,8 +29,8 @@ OD_DEVICE void rotate_two_pairs(const Token &x, const od_rotary &r, uint32_t h, 
     const uint32_t at = (h * r.half + i) * 2;
     const uint64_t to = h * x.heads + 2 * i;
     const float4 q = od_load4(x.q + at), k = od_load4(x.q + x.width + at), v = od_load4(x.q + 2 * x.width + at);
-    od_store4(x.q + at, od_rotated4(q, r, r.query, 2 * i));
-    od_store4(x.key + to, od_rotated4(k, r, r.key, 2 * i));
+    od_store4(x.q + at, od_rotated4(q, od_rotary_pair_at(r, r.query, 2 * i)));
+    od_store4(x.key + to, od_rotated4(k, od_rotary_pair_at(r, r.key, 2 * i)));
     od_store4(x.kept + to, v);
 }
 
