@@ -23,9 +23,9 @@ static const char *const scratch_names[OD_SCRATCH_COUNT] = {"patches",
                                                             "scale",
                                                             "mixture",
                                                             "heads",
-                                                            "window values",
-                                                            "window mask",
-                                                            "window ids"};
+                                                            "window",
+                                                            "window ids",
+                                                            "window mask"};
 
 /* The fused kernels hold these in registers or shared memory, or have folded them away. */
 static bool is_plain_only(enum od_scratch which) {
@@ -51,8 +51,8 @@ size_t od_scratch_bytes(const od_engine *en, enum od_scratch which, size_t n_tok
     const size_t head = n_token * c->patch * c->n_component * sizeof(float);
     if (en->options.fused ? is_plain_only(which) : which == OD_SCRATCH_HEADS) return 0;
     switch (which) {
-    case OD_SCRATCH_PATCHES:
-    case OD_SCRATCH_IN_VALUE: return n_token * c->patch * sizeof(float);
+    case OD_SCRATCH_PATCHES: return n_token * c->patch * sizeof(float);
+    case OD_SCRATCH_IN_VALUE: return n_token * (c->patch * (sizeof(float) + 1) + sizeof(int32_t));
     case OD_SCRATCH_QKV: return n_token * 3 * c->d_model * sizeof(float);
     case OD_SCRATCH_MLP_IN: return n_token * 2 * c->d_mlp * sizeof(float);
     case OD_SCRATCH_MLP: return n_token * c->d_mlp * sizeof(float);
@@ -64,8 +64,8 @@ size_t od_scratch_bytes(const od_engine *en, enum od_scratch which, size_t n_tok
     case OD_SCRATCH_HEADS: return (c->mixture ? 4 : 3) * head;
     case OD_SCRATCH_LAYER_K:
     case OD_SCRATCH_LAYER_V: return en->recomputes ? n_token * c->d_model * sizeof(float) : 0;
-    case OD_SCRATCH_IN_MASK: return n_token * c->patch;
-    case OD_SCRATCH_IN_ID: return n_token * sizeof(int32_t);
+    case OD_SCRATCH_IN_ID:
+    case OD_SCRATCH_IN_MASK: return 0; /* places in IN_VALUE */
     default: return n_token * c->d_model * sizeof(float);
     }
 }

@@ -143,6 +143,9 @@ static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t
                     .new_count = (uint32_t)new_count,
                     .head_patch = (uint32_t)(en->options.fused ? shown : n_patch)};
     memcpy(call.scratch, en->scratch, sizeof call.scratch);
+    char *window = en->scratch[OD_SCRATCH_IN_VALUE];
+    call.scratch[OD_SCRATCH_IN_ID] = window + od_staged_id(s->rows * new_count);
+    call.scratch[OD_SCRATCH_IN_MASK] = window + od_staged_mask(s->rows * new_count, c->patch);
     if (en->recomputes) {
         call.key = en->scratch[OD_SCRATCH_LAYER_K];
         call.cached = en->scratch[OD_SCRATCH_LAYER_V];
@@ -169,11 +172,8 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
     if (!status) status = rehearse(en, &shape, position, e);
     const size_t count = s->rows * new_count;
     if (!status && !own) {
-        status = en->ops->upload(en->dev, en->scratch[OD_SCRATCH_IN_VALUE], s->in_value, count * sizeof(float), e);
-        if (!status) status = en->ops->upload(en->dev, en->scratch[OD_SCRATCH_IN_MASK], s->in_mask, count, e);
-        if (!status)
-            status = en->ops->upload(en->dev, en->scratch[OD_SCRATCH_IN_ID], s->in_id,
-                                     count / c->patch * sizeof(int32_t), e);
+        status = en->ops->upload(en->dev, en->scratch[OD_SCRATCH_IN_VALUE], s->staged,
+                                 od_staged_mask(count, c->patch) + count, e);
     }
     if (!status) status = run(en, &shape, call.position, e);
     if (!status) status = en->ops->sync(en->dev, e);
@@ -195,6 +195,9 @@ static enum od_status stage(od_session *s, const od_window *w, size_t pad, od_er
     if (w->stride < w->n_step)
         return od_fail(e, OD_BAD_INPUT, "rows of %zu steps lie %zu apart: at least %zu is needed", w->n_step, w->stride,
                        w->n_step);
+    float *in_value = (float *)(void *)s->staged;
+    int32_t *in_id = (int32_t *)(void *)(s->staged + od_staged_id(s->rows * n));
+    uint8_t *in_mask = (uint8_t *)s->staged + od_staged_mask(s->rows * n, patch);
     for (size_t r = 0; r < s->rows; r++) {
         const float *value = w->value + r * w->stride;
         const uint8_t *mask = w->mask + r * w->stride;
@@ -208,14 +211,14 @@ static enum od_status stage(od_session *s, const od_window *w, size_t pad, od_er
                                "series row %zu step %zu is not finite where the mask is 1: missing values are "
                                "mask 0, value 0",
                                r, i - pad);
-            s->in_value[r * n + i] = x;
-            s->in_mask[r * n + i] = padded ? 0 : mask[i - pad] != 0;
-            if (i % patch == 0) s->in_id[(r * n + i) / patch] = now;
-            if (s->in_id[(r * n + i) / patch] != now)
+            in_value[r * n + i] = x;
+            in_mask[r * n + i] = padded ? 0 : mask[i - pad] != 0;
+            if (i % patch == 0) in_id[(r * n + i) / patch] = now;
+            if (in_id[(r * n + i) / patch] != now)
                 return od_fail(e, OD_BAD_INPUT,
                                "series row %zu: ids %d and %d in one patch (steps %zu to %zu): all ids "
                                "of a patch must be equal",
-                               r, (int)s->in_id[(r * n + i) / patch], (int)now, i / patch * patch,
+                               r, (int)in_id[(r * n + i) / patch], (int)now, i / patch * patch,
                                i / patch * patch + patch - 1);
         }
     }

@@ -13,9 +13,7 @@ static void session_close(od_session *s) {
     od_session_outputs_release(s);
     *s->link = s->next;
     if (s->next) s->next->link = s->link;
-    od_heap_free(heap, s->in_value);
-    od_heap_free(heap, s->in_mask);
-    od_heap_free(heap, s->in_id);
+    od_heap_free(heap, s->staged);
     od_heap_free(heap, s);
 }
 
@@ -62,10 +60,8 @@ static enum od_status session_fill(od_session *s, od_error *e) {
     if (!status) status = od_session_reserve(s, e);
     if (!status) status = od_session_outputs_reserve(s, e);
     if (status) return status;
-    s->in_value = od_heap_alloc(&en->heap, steps, sizeof *s->in_value, "staging", e);
-    s->in_mask = od_heap_alloc(&en->heap, steps, sizeof *s->in_mask, "staging", e);
-    s->in_id = od_heap_alloc(&en->heap, steps / en->model->config.patch, sizeof *s->in_id, "staging", e);
-    return s->in_value && s->in_mask && s->in_id ? OD_OK : OD_NO_MEMORY;
+    s->staged = od_heap_alloc(&en->heap, od_staged_mask(steps, en->model->config.patch) + steps, 1, "staging", e);
+    return s->staged ? OD_OK : OD_NO_MEMORY;
 }
 
 static enum od_status session_open(od_session **out, od_engine *en, size_t batch, size_t variates, size_t limit,

@@ -88,9 +88,7 @@ struct od_session {
     bool broken;        /* a call failed: reset first */
 
     /* host side, taken at open */
-    float *in_value; /* [R, step_limit] */
-    uint8_t *in_mask;
-    int32_t *in_id; /* [R, patch_limit] */
+    char *staged; /* a call's window without gaps, so that it is one copy: od_staged_at says what lies where */
     od_tensor *tensor;
     size_t max_tensor;
     void **host;        /* max_tensor buffers for outputs */
@@ -117,6 +115,14 @@ enum od_status od_forward(od_engine *engine, const od_shape *shape, size_t posit
 
 /* fused.c: the same with the fused kernels, for any shape of the bucket. */
 enum od_status od_forward_fused(od_engine *engine, const od_shape *bucket, size_t position, od_error *e);
+
+/* Where in a staged window of `count` steps (all rows together) its ids and its mask begin; the values are at 0. */
+static inline size_t od_staged_id(size_t count) {
+    return count * sizeof(float);
+}
+static inline size_t od_staged_mask(size_t count, size_t patch) {
+    return od_staged_id(count) + count / patch * sizeof(int32_t);
+}
 
 /* call.c: prefill and decode around it. */
 enum od_status od_session_prefill(od_session *s, const od_window *window, od_error *e);

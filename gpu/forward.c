@@ -61,10 +61,12 @@ static void ingest_and_scale(work *w) {
     const od_shape *shape = w->shape;
     const od_config *c = w->c;
     const double minimum = c->scaler == OD_SCALER_STD_MEAN ? 1e-3 : 0.1; /* minimum_scale of the official classes */
+    const char *window = scratch(w, OD_SCRATCH_IN_VALUE);
+    const size_t count = w->rows * shape->new_count;
     const od_ingest_args in = {.call = w->en->call,
-                               .value = scratch(w, OD_SCRATCH_IN_VALUE),
-                               .mask = scratch(w, OD_SCRATCH_IN_MASK),
-                               .id = scratch(w, OD_SCRATCH_IN_ID),
+                               .value = (const float *)(const void *)window,
+                               .mask = (const uint8_t *)window + od_staged_mask(count, c->patch),
+                               .id = (const int32_t *)(const void *)(window + od_staged_id(count)),
                                .new_count = (uint32_t)shape->new_count,
                                .patch = (uint32_t)c->patch};
     LAUNCH(w, ingest, ((od_grid){(unsigned)w->rows, 1, power_within(shape->new_count, 8, 128), 0}), in);

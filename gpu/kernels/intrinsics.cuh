@@ -59,6 +59,7 @@ OD_DEVICE void od_bulk_open(uint64_t *barrier, uint32_t bytes) {
     const unsigned at = (unsigned)__cvta_generic_to_shared(barrier);
     asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(at) : "memory");
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    __syncwarp(__activemask()); /* for racecheck, which takes a barrier's opening and its first arrival for a race */
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(at), "r"(bytes) : "memory");
 }
 OD_DEVICE void od_bulk_copy(void *shared, const void *from, uint32_t bytes, uint64_t *barrier) {

@@ -20,8 +20,9 @@
     X(qkv)                                                                                                             \
     X(attend_time)                                                                                                     \
     X(attend_space)                                                                                                    \
-    X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow) X(front) X(norm_rows) X(emit) X(fold) X(rotate)              \
-        X(attend_prefill) X(attend_small) X(attend_step) X(attend_group) X(row_product)
+    X(residual)                                                                                                        \
+    X(swiglu) X(head) X(mean) X(keep) X(grow) X(front) X(norm_rows) X(emit) X(fold) X(rotate) X(attend_prefill)        \
+        X(attend_small) X(attend_step) X(attend_group) X(row_product)
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,
@@ -58,9 +59,9 @@ enum od_scratch {
     OD_SCRATCH_SCALE,
     OD_SCRATCH_MIX,
     OD_SCRATCH_HEADS,    /* [N, P, 3 or 4, K] raw products of the folded head (fused): df, loc, scale, mixture */
-    OD_SCRATCH_IN_VALUE, /* [R, new_count] staged window: at most N·P */
-    OD_SCRATCH_IN_MASK,  /* bytes */
+    OD_SCRATCH_IN_VALUE, /* [R, new_count] staged window, at most N·P; behind it, in the same memory: */
     OD_SCRATCH_IN_ID,    /* int32 [R, new_count/P] */
+    OD_SCRATCH_IN_MASK,  /* bytes [R, new_count] */
     OD_SCRATCH_COUNT
 };
 

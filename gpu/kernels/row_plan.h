@@ -19,6 +19,8 @@ enum {
     OD_ROW_BLOCKS = 132,  /* about one a multiprocessor */
     OD_ROW_THREADS = 256, /* a block, at most */
     OD_ROW_TILE = 6,      /* rows of w a thread */
+    OD_ROW_GROUPS = 8,    /* of threads a block, at most: each has an eighth of them to start its copies */
+    OD_ROW_SHORT = 64,    /* depth of short rows */
     OD_ROW_LEAST = 1024,  /* floats of w a block, where the outputs suffice */
     OD_ROW_KEPT = 4,      /* steps of w in shared memory */
     OD_ROW_X = 96 * 1024  /* bytes of x in shared memory, at most */
@@ -51,11 +53,12 @@ OD_BOTH uint32_t od_row_parts(uint32_t n, uint32_t of) {
 OD_BOTH od_row_plan od_row_plan_of(const od_product_args *a) {
     const uint32_t each = a->epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1; /* rows of w an output */
     od_row_plan p;
-    /* A block for every multiprocessor, but none with so few weights that reading x outweighs them; at most a warp's
-     * width of lanes must remain for every group. */
+    /* A block for every multiprocessor, but none with so few weights that reading x outweighs them. A thread takes one
+     * row of w where rows are short, since latency is all that counts there. */
+    const bool is_short = a->depth <= OD_ROW_SHORT;
     p.per = od_row_most(od_row_parts(a->outs, OD_ROW_BLOCKS), OD_ROW_LEAST / (each * a->depth));
-    p.per = od_row_least(od_row_least(p.per, a->outs), OD_ROW_TILE * OD_ROW_THREADS / 32 / each);
-    p.tile = p.per * each < 4 ? 1 : OD_ROW_TILE;
+    p.per = od_row_least(od_row_least(p.per, a->outs), (is_short ? 1 : OD_ROW_TILE) * OD_ROW_GROUPS / each);
+    p.tile = is_short || p.per * each < 4 ? 1 : OD_ROW_TILE;
     p.groups = p.tile == 1 ? p.per * each : od_row_parts(p.per * each, OD_ROW_TILE);
     p.whole = a->depth % 4 == 0;
     p.depth4 = od_row_parts(a->depth, 4);
