@@ -2,25 +2,40 @@
  * decode step's products read each weight once (row_product), a prefill's run on tensor cores (od_device_ops.product);
  * which of the two depends on the call's kind and the weight's shape alone, so that a row's bits do not depend on how
  * many rows there are. */
+#include <assert.h>
 #include <math.h>
 
 #include "gpu/engine.h"
 #include "gpu/fused_grid.h"
 #include "gpu/fused_grid_attention.h"
 #include "gpu/kernels/row_plan.h"
+#include "gpu/row_chain.h"
 
 typedef struct chain {
     od_engine *en;
     const od_config *c;
     const od_shape *bucket;
-    size_t position;       /* of the call that is run or recorded: for the fault that freezes it */
+    size_t position; /* of the call that is run or recorded: for the fault that freezes it */
+    od_row_chain_args pending;
     enum od_status status; /* the first error ends the rest */
     od_error *e;
 } chain;
 
-static void launch(chain *w, enum od_kernel kernel, od_grid grid, const void *args, size_t size) {
+static void start(chain *w, enum od_kernel kernel, od_grid grid, const void *args, size_t size) {
     grid.early = true;
     if (!w->status) w->status = w->en->ops->launch(w->en->dev, 0, kernel, grid, args, size, w->e);
+}
+
+/* Small products wait until something else is to run: what follows each other becomes one kernel. */
+static void flush(chain *w) {
+    if (w->pending.n_link)
+        start(w, OD_KERNEL_row_chain, od_chain_grid(&w->pending, w->bucket->capacity), &w->pending, sizeof w->pending);
+    w->pending = (od_row_chain_args){.call = w->en->call};
+}
+
+static void launch(chain *w, enum od_kernel kernel, od_grid grid, const void *args, size_t size) {
+    flush(w);
+    start(w, kernel, grid, args, size);
 }
 #define LAUNCH(w, kernel, grid, args) launch(w, OD_KERNEL_##kernel, grid, &(args), sizeof(args))
 
@@ -28,15 +43,17 @@ static const float *weight(const chain *w, enum od_weight kind, size_t layer) {
     return od_engine_weight(w->en, kind, layer);
 }
 
-/* A small weight is read in no time: then what counts is that row_product is one kernel, norm and all. */
-static bool is_small(const od_product_args *args) {
-    enum { SMALL = 1 << 14 }; /* floats */
-    return (size_t)args->outs * args->depth * (args->epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1) <= SMALL;
-}
-
 static void product(chain *w, od_product_args args) {
     args.call = w->en->call;
-    if (w->bucket->step || is_small(&args)) {
+    if (od_chain_takes(&args)) {
+        if (od_chain_add(&w->pending, &args)) return;
+        flush(w);
+        const bool added = od_chain_add(&w->pending, &args);
+        assert(added);
+        (void)added;
+        return;
+    }
+    if (w->bucket->step) {
         LAUNCH(w, row_product, od_row_product_grid(&args, (uint32_t)w->bucket->capacity), args);
         return;
     }
@@ -47,6 +64,7 @@ static void product(chain *w, od_product_args args) {
         args.norm = NULL;
         args.x = OD_SCRATCH_NORM;
     }
+    flush(w);
     if (!w->status) w->status = w->en->ops->product(w->en->dev, &args, w->bucket->capacity, w->e);
 }
 
@@ -186,6 +204,7 @@ static void head(chain *w) {
 
 enum od_status od_forward_fused(od_engine *en, const od_shape *bucket, size_t position, od_error *e) {
     chain w = {.en = en, .c = &en->model->config, .bucket = bucket, .position = position, .status = OD_OK, .e = e};
+    flush(&w);
     front(&w);
     for (size_t layer = 0; layer < w.c->n_layer; layer++) transformer_layer(&w, layer);
     head(&w);

@@ -14,7 +14,8 @@ typedef struct entry {
     od_grid grid;
     stream_clock waits;
     uint32_t args_at;
-    uint8_t args_size, kernel, stream, kind;
+    uint16_t args_size;
+    uint8_t kernel, stream, kind;
 } entry;
 
 struct od_graph {
@@ -68,7 +69,7 @@ enum od_status od_host_graph_add(od_graph *g, unsigned stream, const od_node *no
     g->entries[g->n] = (entry){.grid = node->grid,
                                .waits = g->streams[stream],
                                .args_at = (uint32_t)g->args_size,
-                               .args_size = (uint8_t)node->args_size,
+                               .args_size = (uint16_t)node->args_size,
                                .kernel = (uint8_t)node->kernel,
                                .stream = (uint8_t)stream,
                                .kind = (uint8_t)node->kind};

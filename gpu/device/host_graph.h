@@ -4,7 +4,7 @@
 
 #include "gpu/device/device.h"
 
-enum { OD_NODE_ARGS = 192 };
+enum { OD_NODE_ARGS = 256 };
 
 enum od_node_kind { OD_NODE_KERNEL, OD_NODE_GEMM, OD_NODE_PRODUCT };
 

@@ -24,6 +24,7 @@
 #include "gpu/kernels/residual.cu"
 #include "gpu/kernels/rmsnorm.cu"
 #include "gpu/kernels/rotate.cu"
+#include "gpu/kernels/row_chain.cu"
 #include "gpu/kernels/row_product.cu"
 #include "gpu/kernels/scaler.cu"
 #include "gpu/kernels/swiglu.cu"

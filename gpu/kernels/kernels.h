@@ -21,8 +21,9 @@
     X(attend_time)                                                                                                     \
     X(attend_space)                                                                                                    \
     X(residual)                                                                                                        \
-    X(swiglu) X(head) X(mean) X(keep) X(grow) X(front) X(norm_rows) X(emit) X(fold) X(rotate) X(attend_prefill)        \
-        X(attend_small) X(attend_step) X(attend_group) X(row_product)
+    X(swiglu)                                                                                                          \
+    X(head) X(mean) X(keep) X(grow) X(front) X(norm_rows) X(emit) X(fold) X(rotate) X(attend_prefill) X(attend_small)  \
+        X(attend_step) X(attend_group) X(row_product) X(row_chain)
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,
@@ -328,5 +329,29 @@ enum { OD_STEP_GROUP = 8 };
 /* Floats from one row of d in shared memory to the next: an odd number of 16 bytes, so that neighbours begin in other
  * banks. */
 #define OD_ROW_STRIDE(d) ((((d) + 3u) / 4u | 1u) * 4u)
+
+/* row_chain: up to four small products for eight rows a block. Offsets are in floats of its shared memory. */
+enum { OD_CHAIN_LINKS = 4, OD_CHAIN_LOADS = 2 };
+
+typedef struct od_chain_link {
+    const float *w, *bias, *norm; /* as in od_product_args */
+    uint32_t outs, depth;
+    uint32_t w_at, x_at, y_at; /* the weights with bias and scale; eight rows of x and, where kept, of y */
+    uint8_t epilogue, y;       /* enum od_epilogue; enum od_scratch */
+    uint8_t head;              /* as OD_ROWS_HEAD */
+    uint8_t keep;              /* y stays for later links, beside the slot in scratch */
+} od_chain_link;
+
+/* Rows of a slot that the first link to use them finds in scratch. */
+typedef struct od_chain_load {
+    uint32_t slot, at, width;
+} od_chain_load;
+
+typedef struct od_row_chain_args {
+    const od_call *call;
+    uint32_t n_link, n_load, floats;
+    od_chain_load load[OD_CHAIN_LOADS];
+    od_chain_link link[OD_CHAIN_LINKS];
+} od_row_chain_args;
 
 #endif
