@@ -12,12 +12,12 @@
 
 enum {
     OD_CHAIN_ROWS = 8,           /* rows a block */
-    OD_CHAIN_THREADS = 256,      /* a block */
+    OD_CHAIN_THREADS = 128,      /* a block */
     OD_CHAIN_FLOATS = 24 * 1024, /* shared memory a block, at most */
     OD_CHAIN_WEIGHTS = 1 << 14   /* floats of one product's weights, at most */
 };
 
-/* Floats from one row to the next: neighbours begin in other banks, and rows of whole float4s at 16 bytes. */
+/* Floats from one row of w to the next: neighbours begin in other banks, and rows of whole float4s at 16 bytes. */
 OD_CHAIN uint32_t od_chain_stride(uint32_t width) {
     return width % 4 == 0 ? width + 4 : width | 1u;
 }
@@ -35,9 +35,9 @@ OD_CHAIN uint32_t od_chain_norm_at(const od_chain_link *l) {
 OD_CHAIN uint32_t od_chain_link_floats(const od_chain_link *l) {
     return od_chain_norm_at(l) + (l->norm ? (l->depth + 3) / 4 * 4 : 0);
 }
-/* Eight rows of a slot. */
+/* Eight rows of a slot, side by side. */
 OD_CHAIN uint32_t od_chain_slot_floats(uint32_t width) {
-    return (OD_CHAIN_ROWS * od_chain_stride(width) + 3) / 4 * 4;
+    return OD_CHAIN_ROWS * width;
 }
 
 /* Is the product of a size that goes into chains? A matter of its weight's shape alone. */
@@ -56,7 +56,8 @@ OD_CHAIN od_grid od_chain_grid(const od_row_chain_args *chain, size_t capacity) 
     grid.x = (unsigned)((capacity + OD_CHAIN_ROWS - 1) / OD_CHAIN_ROWS);
     grid.y = 1;
     grid.threads = OD_CHAIN_THREADS;
-    grid.shared = chain->floats * (unsigned)sizeof(float);
+    grid.shared =
+        (chain->floats + OD_CHAIN_ROWS) * (unsigned)sizeof(float) + 2 * OD_CHAIN_ROWS * (unsigned)sizeof(int64_t);
     return grid;
 }
 

@@ -42,6 +42,7 @@ int main(int argc, char **argv) {
     srunner_add_suite(runner, suite_engine());
     srunner_add_suite(runner, suite_edges());
     srunner_add_suite(runner, suite_row_product());
+    srunner_add_suite(runner, suite_row_chain());
     srunner_add_suite(runner, suite_product());
     srunner_add_suite(runner, suite_switches());
     srunner_add_suite(runner, suite_invariance());

@@ -10,6 +10,7 @@ Suite *suite_gemm(void);
 Suite *suite_device(void);
 Suite *suite_engine(void);
 Suite *suite_edges(void);
+Suite *suite_row_chain(void);
 Suite *suite_product(void);
 Suite *suite_switches(void);
 Suite *suite_kernels(void);
