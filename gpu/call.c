@@ -160,10 +160,7 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
     const od_config *c = &en->model->config;
     const size_t position = end / c->patch - n_patch;
     enum od_status status = od_session_grow(s, position + n_patch, position, e);
-    if (status) {
-        s->broken = true;
-        return status;
-    }
+    if (status) return status; /* nothing has changed: the call may be tried again */
     const size_t shown = en->options.last_head ? 1 : new_count / c->patch;
     const od_call call = make_call(s, n_patch, end, new_count, shown, own);
     const od_shape shape = shape_of(s, n_patch, new_count);

@@ -33,8 +33,18 @@ static bool is_rolled_back(void) {
     return text && text[0] && strcmp(text, "0") != 0;
 }
 
+/* The fused kernels keep tiles of keys in shared memory, which is what bounds a head's width. */
+enum { WIDEST_HEAD = 1024 };
+
+static bool is_too_wide(const od_config *c, const od_options *options) {
+    return options->fused && c->d_model / c->n_head > WIDEST_HEAD;
+}
+
 static enum od_status engine_create(od_engine **out, const od_device_ops *ops, const od_model *model,
                                     const od_options *options, od_error *e) {
+    if (is_too_wide(&model->config, options) && !is_rolled_back())
+        return od_fail(e, OD_BAD_INPUT, "heads of %zu are too wide for the fused kernels: at most %d, or fused=off",
+                       model->config.d_model / model->config.n_head, WIDEST_HEAD);
     od_engine *en = calloc(1, sizeof *en);
     if (!en) return od_fail(e, OD_NO_MEMORY, "cannot allocate an engine");
     en->ops = ops;
@@ -64,6 +74,9 @@ static enum od_status session_fill(od_session *s, od_error *e) {
     return s->staged ? OD_OK : OD_NO_MEMORY;
 }
 
+/* Of a session on the fused path: the largest bucket whose products' tiles a grid can count. */
+enum { MOST_TOKENS = 1 << 21 };
+
 static enum od_status session_open(od_session **out, od_engine *en, size_t batch, size_t variates, size_t limit,
                                    od_error *e) {
     const size_t patch = en->model->config.patch;
@@ -76,6 +89,12 @@ static enum od_status session_open(od_session **out, od_engine *en, size_t batch
     if (!od_size_mul(&rows, batch, variates) || !od_size_mul(&steps, rows, limit) || steps > (size_t)1 << 30)
         return od_fail(e, OD_BAD_INPUT, "a session of %zu x %zu series and %zu steps is too large: at most 2^30 values",
                        batch, variates, limit);
+    if (en->options.fused && rows * (limit / patch) > MOST_TOKENS)
+        return od_fail(
+            e, OD_BAD_INPUT,
+            "a session of %zu x %zu series and %zu steps has %zu patches: the fused kernels take at most %d, "
+            "fused=off takes more",
+            batch, variates, limit, rows * (limit / patch), MOST_TOKENS);
     od_session *s = od_heap_alloc(&en->heap, 1, sizeof *s, "session", e);
     if (!s) return OD_NO_MEMORY;
     *s = (od_session){.engine = en, .batch = batch, .variates = variates, .rows = rows, .patch_limit = limit / patch};
@@ -155,6 +174,7 @@ static void engine_fail_alloc(od_engine *en, uint64_t call) {
 static bool can(const od_device_ops *ops, const struct od_case *c, char *why, size_t size) {
     const char *reason = NULL;
     if (c->options.autotune && ops->emulated) reason = "autotune=on: the twin has no algorithms to choose from";
+    if (is_too_wide(&c->config, &c->options)) reason = "fused=on: heads are at most 1024 wide";
     if (c->options.tf32 && ops->emulated) reason = "tf32=on: the twin has no tensor cores";
     if (reason) snprintf(why, size, "%s", reason);
     return reason == NULL;

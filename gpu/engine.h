@@ -88,7 +88,8 @@ struct od_session {
     bool broken;        /* a call failed: reset first */
 
     /* host side, taken at open */
-    char *staged; /* a call's window without gaps, so that it is one copy: od_staged_at says what lies where */
+    char *staged; /* a call's window without gaps, so that it is one copy: od_staged_id and od_staged_mask say what lies
+                     where */
     od_tensor *tensor;
     size_t max_tensor;
     void **host;        /* max_tensor buffers for outputs */

@@ -37,6 +37,7 @@ static enum od_status enter(od_buffers *list, const od_slice *s, od_piece *piece
 /* The records come before the memory, so that a refusal of either has only records to undo. */
 enum od_status od_buffers_add(od_buffers *list, const od_slice *slices, size_t n, od_take_memory take, char **piece_raw,
                               size_t *piece_bytes, od_error *e) {
+    const size_t live = list->live;
     size_t total = 0, entered = 0;
     enum od_status status = OD_OK;
     assert(n > 0);
@@ -52,7 +53,7 @@ enum od_status od_buffers_add(od_buffers *list, const od_slice *slices, size_t n
         else
             status = enter(list, &slices[entered], piece, at, e);
     }
-    if (!status) status = take(&piece->raw, total, slices[0].what, list, e);
+    if (!status) status = take(&piece->raw, total, slices[0].what, live, e);
     if (status) {
         while (entered--) forget(list, list->first);
         od_heap_free(list->heap, piece);

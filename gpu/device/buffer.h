@@ -22,9 +22,9 @@ typedef struct od_buffers {
     size_t live, peak; /* bytes asked for, without guard bands */
 } od_buffers;
 
-/* Takes `bytes` of memory aligned to OD_GUARD, or fails with a message that says how much is free. */
-typedef enum od_status (*od_take_memory)(char **out, size_t bytes, const char *what, const od_buffers *list,
-                                         od_error *e);
+/* Takes `bytes` of memory aligned to OD_GUARD, or fails with a message that says how much is free.
+ * live: bytes in use so far. */
+typedef enum od_status (*od_take_memory)(char **out, size_t bytes, const char *what, size_t live, od_error *e);
 
 /* n buffers in one piece; all or none. *piece_raw and *piece_bytes: the whole piece, bands included, for filling. The
  * new buffers are the first n of the list, the last slice first. OD_NO_MEMORY. */

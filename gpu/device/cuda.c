@@ -75,32 +75,15 @@ static enum od_status cuda_failed(cudaError_t code, const char *what, od_error *
         cudaError_t code_ = (call);                                                                                    \
         if (code_ != cudaSuccess) return cuda_failed(code_, what, e);                                                  \
     } while (0)
-static enum od_status take_memory(char **out, size_t bytes, const char *what, const od_buffers *list, od_error *e) {
+static enum od_status take_memory(char **out, size_t bytes, const char *what, size_t live, od_error *e) {
     size_t free_bytes = 0, total = 0;
     const cudaError_t code = cudaMalloc((void **)out, bytes);
     if (code == cudaSuccess) return OD_OK;
     cudaGetLastError(); /* a refused allocation is not sticky */
     if (cudaMemGetInfo(&free_bytes, &total) != cudaSuccess) free_bytes = 0;
     return od_fail(e, code == cudaErrorMemoryAllocation ? OD_NO_MEMORY : OD_DEVICE_FAULT,
-                   "gpu: %s: cannot allocate %zu bytes (%zu free, %zu live here): %s", what, bytes, free_bytes,
-                   list->live, cudaGetErrorString(code));
-}
-
-static enum od_status device_alloc_many(od_device *dev, const od_slice *slices, size_t n, od_error *e) {
-    char *raw = NULL;
-    size_t bytes = 0;
-    enum od_status status = od_buffers_add(&dev->buffers, slices, n, take_memory, &raw, &bytes, e);
-    if (status) return status;
-    CUDA(cudaMemsetAsync(raw, OD_GUARD_BYTE, bytes, dev->streams[0]), "guard bands");
-    const od_buffer *b = dev->buffers.first;
-    for (size_t i = 0; i < n; i++, b = b->next)
-        CUDA(cudaMemsetAsync(b->raw + OD_GUARD, OD_POISON_BYTE, b->bytes, dev->streams[0]), "poison");
-    return OD_OK;
-}
-
-static enum od_status device_alloc(od_device *dev, void **out, size_t bytes, const char *what, od_error *e) {
-    const od_slice slice = {out, bytes, what};
-    return device_alloc_many(dev, &slice, 1, e);
+                   "gpu: %s: cannot allocate %zu bytes (%zu free, %zu live here): %s", what, bytes, free_bytes, live,
+                   cudaGetErrorString(code));
 }
 
 static enum od_status check_bands(const od_buffer *b, od_error *e) {
@@ -119,6 +102,28 @@ static enum od_status device_free(od_device *dev, void *data, od_error *e) {
     cudaError_t code = cudaFree(raw);
     if (!status && code != cudaSuccess) status = cuda_failed(code, "free", e);
     return status;
+}
+
+static enum od_status device_alloc_many(od_device *dev, const od_slice *slices, size_t n, od_error *e) {
+    char *raw = NULL;
+    size_t bytes = 0;
+    enum od_status status = od_buffers_add(&dev->buffers, slices, n, take_memory, &raw, &bytes, e);
+    if (status) return status;
+    cudaError_t code = cudaMemsetAsync(raw, OD_GUARD_BYTE, bytes, dev->streams[0]);
+    const od_buffer *b = dev->buffers.first;
+    for (size_t i = 0; i < n && code == cudaSuccess; i++, b = b->next)
+        code = cudaMemsetAsync(b->raw + OD_GUARD, OD_POISON_BYTE, b->bytes, dev->streams[0]);
+    if (code == cudaSuccess) return OD_OK;
+    for (size_t i = 0; i < n; i++) {
+        device_free(dev, *slices[i].out, NULL);
+        *slices[i].out = NULL;
+    }
+    return cuda_failed(code, "poison", e);
+}
+
+static enum od_status device_alloc(od_device *dev, void **out, size_t bytes, const char *what, od_error *e) {
+    const od_slice slice = {out, bytes, what};
+    return device_alloc_many(dev, &slice, 1, e);
 }
 
 static enum od_status probe(od_error *e) {

@@ -72,10 +72,9 @@ static enum od_status check_bands(const od_buffer *b, od_error *e) {
     return od_buffer_check(b, bands, "twin", e);
 }
 
-static enum od_status take_memory(char **out, size_t bytes, const char *what, const od_buffers *list, od_error *e) {
+static enum od_status take_memory(char **out, size_t bytes, const char *what, size_t live, od_error *e) {
     *out = aligned_alloc(OD_GUARD, bytes);
-    return *out ? OD_OK
-                : od_fail(e, OD_NO_MEMORY, "twin: %s: cannot allocate %zu bytes (%zu live)", what, bytes, list->live);
+    return *out ? OD_OK : od_fail(e, OD_NO_MEMORY, "twin: %s: cannot allocate %zu bytes (%zu live)", what, bytes, live);
 }
 
 static enum od_status device_alloc_many(od_device *dev, const od_slice *slices, size_t n, od_error *e) {

@@ -294,7 +294,7 @@ enum od_status od_lt_tune(od_lt *lt, cudaStream_t stream, size_t m, size_t n, si
     if (found && read_hex(&p->best[b], value) &&
         cublasLtMatmulAlgoCheck(lt->handle, lt->operation, &l.w, &l.x, &l.y, &l.y, &p->best[b], &checked) ==
             CUBLAS_STATUS_SUCCESS &&
-        checked.workspaceSize == 0)
+        checked.workspaceSize == 0 && !splits(&p->best[b]))
         return OD_OK;
     status = time_algorithms(lt, stream, p, m, &p->best[b], e);
     if (status) return status;

@@ -57,8 +57,8 @@ enum od_status od_tune_product(int *config, const od_product_args *args, size_t 
     bool found = false;
     cudaError_t code = (cudaError_t)od_tune_device_name(device);
     if (code != cudaSuccess) return od_fail(e, OD_DEVICE_FAULT, "gpu: autotune: %s", cudaGetErrorString(code));
-    /* tiles go by name, so that a table outlives a change of their numbers */
-    snprintf(key, sizeof key, "product|%s|%s|n%u|k%u|e%u|m%zu", device, od_tensor_product_math(tf32), args->outs,
+    /* the 1 changes with the kernel; tiles go by name, so that a table outlives a change of their numbers */
+    snprintf(key, sizeof key, "product-1|%s|%s|n%u|k%u|e%u|m%zu", device, od_tensor_product_math(tf32), args->outs,
              args->depth, args->epilogue, max_rows);
     enum od_status status = od_tuned_get(key, value, &found, e);
     if (status) return status;

@@ -15,6 +15,7 @@ typedef struct entry {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static entry *table;
 static bool is_read;
+static od_error refused; /* what reading the file said, if it failed: said again until od_tuned_clear */
 
 static const char *file_name(void) {
     const char *name = getenv("OD_AUTOTUNE_FILE");
@@ -27,8 +28,9 @@ static entry *find(const char *key) {
     return at;
 }
 
-static enum od_status enter(const char *key, const char *value, od_error *e) {
+static enum od_status enter(const char *key, const char *value, bool anew, od_error *e) {
     entry *at = find(key);
+    if (at && !anew) return OD_OK;
     if (strlen(key) >= OD_TUNED_KEY || strlen(value) >= OD_TUNED_VALUE)
         return od_fail(e, OD_BAD_INPUT, "autotune: an entry '%.40s' is too long", key);
     if (!at) {
@@ -50,23 +52,30 @@ static enum od_status read_lines(FILE *f, const char *name, od_error *e) {
             return od_fail(e, OD_BAD_INPUT, "%s:%zu: not a line 'key value'; delete the file to time anew", name,
                            number);
         *blank = *end = 0;
-        enum od_status status = enter(line, blank + 1, e);
+        enum od_status status = enter(line, blank + 1, false, e);
         if (status) return status;
     }
     return ferror(f) ? od_fail(e, OD_IO, "%s: cannot be read", name) : OD_OK;
 }
 
-/* Once a process; a file that is not there yet is an empty one. */
-static enum od_status read_file(od_error *e) {
+/* What is in the table already stays: it is newer. A file that is not there yet is an empty one. */
+static enum od_status merge_file(od_error *e) {
     const char *name = file_name();
-    if (is_read) return OD_OK;
-    is_read = true;
     if (!name) return OD_OK;
     FILE *f = fopen(name, "r");
     if (!f) return errno == ENOENT ? OD_OK : od_fail(e, OD_IO, "%s: %s", name, strerror(errno));
     enum od_status status = read_lines(f, name, e);
     fclose(f);
     return status;
+}
+
+static enum od_status read_file(od_error *e) {
+    if (!is_read) {
+        is_read = true;
+        refused = (od_error){0};
+        merge_file(&refused);
+    }
+    return refused.status ? od_fail(e, refused.status, "%s", refused.text) : OD_OK;
 }
 
 /* By way of a file beside it, so that another process never reads half a table. */
@@ -101,7 +110,8 @@ enum od_status od_tuned_get(const char *key, char value[OD_TUNED_VALUE], bool *f
 enum od_status od_tuned_put(const char *key, const char *value, od_error *e) {
     pthread_mutex_lock(&lock);
     enum od_status status = read_file(e);
-    if (!status) status = enter(key, value, e);
+    if (!status) status = enter(key, value, true, e);
+    if (!status) status = merge_file(e); /* another process may have added to it */
     if (!status) status = write_file(e);
     pthread_mutex_unlock(&lock);
     return status;

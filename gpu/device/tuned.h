@@ -12,10 +12,11 @@
 enum { OD_TUNED_KEY = 200, OD_TUNED_VALUE = 160, OD_TUNED_DEVICE = 80 }; /* bytes, with the closing 0 */
 
 /* Copies the value of a key; false if there is none. OD_IO or OD_BAD_INPUT (the line's number) if the file is there and
- * cannot be read, at the first call only. */
+ * cannot be read: every call says so, and none writes the file, until od_tuned_clear. */
 enum od_status od_tuned_get(const char *key, char value[OD_TUNED_VALUE], bool *found, od_error *e);
 
-/* Enters a value (keys and values: no blanks, no control characters) and writes the file anew: OD_IO if that fails. */
+/* Enters a value (keys and values: no blanks, no control characters) and writes the file anew, with what others have
+ * put there since: OD_IO if that fails. */
 enum od_status od_tuned_put(const char *key, const char *value, od_error *e);
 
 /* Forgets all, so that the next call reads the file again (tests). */

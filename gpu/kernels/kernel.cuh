@@ -55,6 +55,8 @@ template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
         od_body_##name(a, b);                                                                                          \
     }                                                                                                                  \
     extern "C" int od_cuda_start_##name(od_grid grid, const void *args, int fault, void *stream) {                     \
+        static const int raised = od_raise_shared((const void *)od_global_##name);                                     \
+        if (grid.shared > OD_SHARED_UNASKED && raised) return raised;                                                  \
         return od_start(od_global_##name, grid, *(const args_type *)args, fault, (cudaStream_t)stream);                \
     }                                                                                                                  \
     static __device__ void od_body_##name(const args_type &a, od_block &b)
@@ -70,6 +72,15 @@ OD_DEVICE void od_await(const od_block &) {
     asm volatile("griddepcontrol.wait;" ::: "memory");
 }
 
+/* Shared memory beyond 48 KiB has to be asked for, once a kernel. A cudaError_t. */
+enum { OD_SHARED_UNASKED = 48 * 1024 };
+static inline int od_raise_shared(const void *kernel) {
+    int most = 0;
+    cudaError_t code = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+    if (code == cudaSuccess) code = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    return (int)code;
+}
+
 template <typename Args>
 static int od_start(void (*kernel)(Args, int), od_grid grid, const Args &args, int fault, cudaStream_t stream) {
     cudaLaunchAttribute early = {};
@@ -82,11 +93,6 @@ static int od_start(void (*kernel)(Args, int), od_grid grid, const Args &args, i
     config.stream = stream;
     config.attrs = &early;
     config.numAttrs = grid.early ? 1 : 0;
-    if (grid.shared > 48 * 1024) { /* beyond what a kernel may have unasked */
-        const cudaError_t code =
-            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)grid.shared);
-        if (code != cudaSuccess) return (int)code;
-    }
     return (int)cudaLaunchKernelEx(&config, kernel, args, fault);
 }
 

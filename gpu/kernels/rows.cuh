@@ -67,7 +67,7 @@ OD_DEVICE void od_rows_fetch(unsigned t, unsigned threads, float *to, uint32_t t
             f -= width;
             r++;
             to += to_stride - width * each;
-            from += from_stride - width * each;
+            from += (int64_t)from_stride - (int64_t)(width * each);
         }
     }
 }

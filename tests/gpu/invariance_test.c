@@ -83,6 +83,32 @@ START_TEST(a_row_does_not_depend_on_the_batch_around_it) {
 }
 END_TEST
 
+/* Several tiles of keys, in buckets that differ: a tile must not follow from the bucket. Batch 1 against 5 and 9. */
+START_TEST(a_long_row_does_not_depend_on_the_batch_around_it) {
+    if (!prepare(_i)) return;
+    for (size_t batch = 5; rows_are_independent(&options) && batch <= 9; batch += 4) {
+        request r = {
+            .batch = batch, .variates = 1, .steps = 67 * config.patch, .patches = 2, .groups = 1, .seed = batch};
+        series s;
+        player whole, alone;
+        if (batch == 9) r.steps = 131 * config.patch;
+        if (options.cache == OD_CACHE_OFF || (TEST_SANITIZED && batch == 9)) r.patches = 1;
+        series_make(&s, &r, config.patch);
+        player_open(&whole, engine, &r, &s, -1);
+        player_open(&alone, engine, &r, &s, (long)batch - 2);
+        while (!player_done(&whole)) {
+            player_call(&whole);
+            player_call(&alone);
+            same_outputs(&alone, &whole, about);
+        }
+        player_close(&alone);
+        player_close(&whole);
+        series_free(&s);
+    }
+    finish();
+}
+END_TEST
+
 /* More room, more bucket: 1 … 70 patches beside what is needed. */
 START_TEST(room_in_a_session_changes_nothing) {
     static const size_t spare[] = {1, 3, 10, 26, 70};
@@ -248,6 +274,7 @@ Suite *suite_invariance(void) {
     TCase *tc = tcase_create("invariance");
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, a_row_does_not_depend_on_the_batch_around_it, 0, MODELS * MODES);
+    tcase_add_loop_test(tc, a_long_row_does_not_depend_on_the_batch_around_it, 0, MODELS * MODES);
     tcase_add_loop_test(tc, room_in_a_session_changes_nothing, 0, MODELS * MODES);
     tcase_add_loop_test(tc, a_larger_session_changes_nothing, 0, MODELS * MODES);
     tcase_add_loop_test(tc, what_was_computed_before_changes_nothing, 0, MODELS * MODES);

@@ -89,6 +89,150 @@ START_TEST(a_bucket_has_one_graph) {
 }
 END_TEST
 
+/* Prefills leave three captures of eight to decode steps (one of three), whichever come first. */
+START_TEST(prefills_leave_captures_to_decode_steps) {
+    static const size_t variates[] = {1, 9, 65}; /* three buckets */
+    od_model *model = tiny();
+    od_options options = od_options_default();
+    options.fused = true;
+    options.captures = 3;
+    od_engine *en = test_engine_of(model, &options);
+    for (size_t i = 0; i < 3; i++) {
+        const request r = {.batch = 1, .variates = variates[i], .steps = 4, .patches = 0, .groups = 1, .seed = i};
+        player p;
+        series s;
+        play(en, model, &r, &p, &s);
+        player_close(&p);
+        series_free(&s);
+    }
+    ck_assert_uint_eq(stats_of(en).captures, 2);
+    ck_assert_uint_eq(stats_of(en).fallbacks, 1);
+    const request r = {.batch = 1, .variates = 1, .steps = 4, .patches = 2, .groups = 1, .seed = 9};
+    request_hash(en, &r, model->config.patch);
+    ck_assert_uint_eq(stats_of(en).captures, 3);
+    ck_assert_uint_eq(stats_of(en).fallbacks, 1);
+    ck_assert_uint_eq(stats_of(en).replays, 2 + 3);
+    test_engine()->destroy(en);
+    od_model_destroy(model);
+}
+END_TEST
+
+/* One graph was asked for: what comes second runs as plain launches and counts as such. _i: fused off, on. */
+START_TEST(no_more_graphs_than_asked_for) {
+    const request r = {.batch = 1, .variates = 2, .steps = 9, .patches = 3, .groups = 1, .seed = 5};
+    od_model *model = tiny();
+    od_options options = od_options_default();
+    options.fused = _i;
+    options.captures = 1;
+    od_engine *en = test_engine_of(model, &options);
+    request_hash(en, &r, model->config.patch);
+    ck_assert_uint_eq(stats_of(en).captures, 1);
+    ck_assert_uint_eq(stats_of(en).replays, 1);
+    ck_assert_uint_eq(stats_of(en).fallbacks, 3);
+    test_engine()->destroy(en);
+    od_model_destroy(model);
+}
+END_TEST
+
+/* Fused kernels, buckets filled to the last token: every layer of every token is there. Fresh memory is NaN. */
+START_TEST(hidden_states_of_a_full_bucket_are_all_there) {
+    const request r = {.batch = 2, .variates = 4, .steps = 32, .patches = 1, .groups = 1, .seed = 5}; /* 64, then 8 */
+    od_model *model = tiny();
+    od_options options = od_options_default();
+    options.fused = options.hidden = true;
+    od_engine *en = test_engine_of(model, &options);
+    series s;
+    player p;
+    series_make(&s, &r, model->config.patch);
+    player_open(&p, en, &r, &s, -1);
+    while (!player_done(&p)) {
+        player_call(&p);
+        same_outputs(&p, &p, "hidden"); /* looks for what is not finite */
+    }
+    player_close(&p);
+    series_free(&s);
+    test_engine()->destroy(en);
+    od_model_destroy(model);
+}
+END_TEST
+
+/* Graphs that were dropped on request count no more, those of prefills neither. */
+START_TEST(a_recapture_gives_all_captures_back) {
+    const request r = {.batch = 1, .variates = 2, .steps = 9, .patches = 2, .groups = 1, .seed = 5};
+    od_model *model = tiny();
+    od_options options = od_options_default();
+    options.fused = true;
+    options.captures = 3;
+    od_engine *en = test_engine_of(model, &options);
+    const uint64_t want = request_hash(en, &r, model->config.patch);
+    for (size_t round = 1; round <= 7; round++) {
+        ck_assert_uint_eq(stats_of(en).captures, 2 * round);
+        ck_assert_uint_eq(stats_of(en).replays, 3 * round);
+        ck_assert(!test_engine()->recapture(en, &err));
+        ck_assert(request_hash(en, &r, model->config.patch) == want);
+    }
+    ck_assert_uint_eq(stats_of(en).fallbacks, 0);
+    test_engine()->destroy(en);
+    od_model_destroy(model);
+}
+END_TEST
+
+/* Each allocation of a request's calls (captures, a cache that grows) fails once, in its turn. The session answers
+ * again after a reset, as before, and nothing is left behind. _i: cache, without and with fused kernels. */
+START_TEST(a_call_that_finds_no_memory_leaves_no_trace) {
+    static const enum od_cache caches[] = {OD_CACHE_DYNAMIC, OD_CACHE_FIXED};
+    enum { LIMIT = 64, P = 4, CONTEXT = 12, STEPS = CONTEXT + 5 * P };
+    if (!test_device()->emulated) return; /* elsewhere a capture takes no memory of ours but at its end */
+    od_model *model = tiny();
+    od_options options = od_options_default();
+    options.fused = _i % 2;
+    options.cache = caches[_i / 2];
+    od_engine *en = test_engine_of(model, &options);
+    const request r = {.batch = 1, .variates = 2, .steps = CONTEXT, .patches = 5, .groups = 1, .seed = 8};
+    series s;
+    player p, again;
+    int failures = 0;
+    bool failed = true;
+    series_make(&s, &r, P);
+    const uint64_t want = request_hash(en, &r, P);
+    ck_assert(!test_engine()->recapture(en, &err));
+    const od_stats before = stats_of(en);
+    for (uint64_t n = 1; failed && n < 200; n++) {
+        enum od_status status = OD_OK;
+        uint64_t hash = 0;
+        player_open(&p, en, &r, &s, -1);
+        test_engine()->fail_alloc(en, n);
+        for (size_t at = 0; at < STEPS && !status; at += at ? P : CONTEXT) {
+            const od_window w = {.n_step = at ? P : CONTEXT,
+                                 .stride = s.stride,
+                                 .value = s.value + at,
+                                 .mask = s.mask + at,
+                                 .id = s.id + at};
+            status = at ? test_engine()->decode(p.session, &w, &err) : test_engine()->prefill(p.session, &w, &err);
+        }
+        test_engine()->fail_alloc(en, 0);
+        failed = status != OD_OK;
+        if (failed) ck_assert_int_eq(status, OD_NO_MEMORY);
+        failures += failed;
+        ck_assert_msg(!test_engine()->reset(p.session, &err), "%s", err.text);
+        for (again = p; !player_done(&again);) {
+            player_call(&again);
+            hash = outputs_hash(&again, hash);
+        }
+        ck_assert_msg(hash == want, "after allocation %llu failed", (unsigned long long)n);
+        player_close(&p);
+        ck_assert(!test_engine()->recapture(en, &err));
+        ck_assert_uint_eq(stats_of(en).device_live, before.device_live);
+        ck_assert_uint_eq(stats_of(en).host_live, before.host_live);
+    }
+    ck_assert(!failed);
+    ck_assert_int_gt(failures, options.cache == OD_CACHE_DYNAMIC ? 10 : 4);
+    series_free(&s);
+    test_engine()->destroy(en);
+    od_model_destroy(model);
+}
+END_TEST
+
 static const od_tensor *tensor_of(od_session *s, const char *name) {
     od_outputs out;
     ck_assert(!test_engine()->outputs(s, &out, &err));
@@ -133,7 +277,7 @@ END_TEST
 
 /* A dynamic cache takes no memory before it is needed, and at most twice what it holds. */
 START_TEST(a_dynamic_cache_grows_with_what_it_holds) {
-    enum { ROWS = 2, LIMIT = 64, P = 4 };
+    enum { ROWS = 2, LIMIT = 50, P = 4 }; /* no power of two: the last growth ends at the limit */
     od_model *model = tiny();
     const od_config *c = &model->config;
     const size_t patch = od_config_time_layers(c) * ROWS * c->d_model * 2 * sizeof(float); /* keys and values */
@@ -232,6 +376,14 @@ START_TEST(timed_choices_are_kept_in_a_file) {
     bool found;
     ck_assert_int_eq(od_tuned_get("a", value, &found, &err), OD_BAD_INPUT);
     ck_assert(strstr(err.text, ":3:"));
+    static const char *const torn[] = {"a 1\nb 2", " 1\n", "a \n", "\n"}; /* cut short, no key, no value, neither */
+    for (size_t i = 0; i < sizeof torn / sizeof torn[0]; i++) {
+        f = fopen(name, "w");
+        fputs(torn[i], f);
+        fclose(f);
+        od_tuned_clear();
+        ck_assert_int_eq(od_tuned_get("c", value, &found, &err), OD_BAD_INPUT);
+    }
     unlink(name);
     od_tuned_clear();
     timed("a", NULL); /* a file that is not there is an empty table */
@@ -249,6 +401,11 @@ Suite *suite_switches(void) {
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, the_way_back_is_plain_launches);
     tcase_add_test(tc, a_bucket_has_one_graph);
+    tcase_add_test(tc, prefills_leave_captures_to_decode_steps);
+    tcase_add_loop_test(tc, no_more_graphs_than_asked_for, 0, 2);
+    tcase_add_test(tc, hidden_states_of_a_full_bucket_are_all_there);
+    tcase_add_test(tc, a_recapture_gives_all_captures_back);
+    tcase_add_loop_test(tc, a_call_that_finds_no_memory_leaves_no_trace, 0, 4);
     tcase_add_loop_test(tc, the_last_patch_alone_has_the_bits_of_all, 0, 2);
     tcase_add_test(tc, a_dynamic_cache_grows_with_what_it_holds);
     tcase_add_test(tc, buffers_in_one_piece_are_buffers);

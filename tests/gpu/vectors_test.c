@@ -31,10 +31,16 @@ static void hold(void *context, const od_tensor *golden, const od_vector_error *
     }
 }
 
-static void run(od_forward_result *out, const od_engine_api *api, const od_vector *v, bool graph) {
+static void run(od_forward_result *out, const od_engine_api *api, const od_vector *v, bool graph, bool fused) {
     od_options options = od_options_default();
     options.graph = graph;
+    options.fused = fused;
     ck_assert_msg(!od_forward_run(out, api, v->model, &options, &v->input, &err), "%s: %s", v->name, err.text);
+}
+
+/* Every test is run without and with fused kernels: vector _i / 2. */
+static const char *vector_name(int i) {
+    return od_vector_name((size_t)i / 2);
 }
 
 /* model.md: float32 rounding of a loc far from zero leaves float64 by 5e-6 before the network begins. */
@@ -46,10 +52,10 @@ START_TEST(the_official_values_come_out) {
     od_vector v;
     od_forward_result got;
     size_t n = 0;
-    tally t = {.vector = od_vector_name((size_t)_i)};
+    tally t = {.vector = vector_name(_i)};
     if (is_far_from_zero(t.vector)) return;
     ck_assert_msg(!od_vector_open(&v, t.vector, OD_XPOS_CALL, &err), "%s", err.text);
-    run(&got, test_engine(), &v, true);
+    run(&got, test_engine(), &v, true, _i % 2);
     ck_assert_uint_gt(got.stats.replays, 0);
     ck_assert_msg(!od_vector_each(&n, &v, &got, hold, &t, &err), "%s", err.text);
     ck_assert_uint_gt(n, 10);
@@ -77,9 +83,9 @@ static double mae_between(const od_tensor *a, const od_tensor *b, double unit, s
 START_TEST(the_reference_agrees) {
     od_vector v;
     od_forward_result got, want;
-    ck_assert_msg(!od_vector_open(&v, od_vector_name((size_t)_i), OD_XPOS_CALL, &err), "%s", err.text);
-    run(&got, test_engine(), &v, true);
-    run(&want, od_ref_engine(), &v, true);
+    ck_assert_msg(!od_vector_open(&v, vector_name(_i), OD_XPOS_CALL, &err), "%s", err.text);
+    run(&got, test_engine(), &v, true, _i % 2);
+    run(&want, od_ref_engine(), &v, true, false);
     ck_assert_uint_eq(got.n_tensor, want.n_tensor);
     for (size_t i = 0; i < got.n_tensor; i++) {
         const od_tensor *a = &got.tensor[i], *b = od_forward_find(&want, a->name);
@@ -102,9 +108,9 @@ END_TEST
 START_TEST(graph_and_plain_launches_give_the_same_bits) {
     od_vector v;
     od_forward_result graph, plain;
-    ck_assert_msg(!od_vector_open(&v, od_vector_name((size_t)_i), OD_XPOS_CALL, &err), "%s", err.text);
-    run(&graph, test_engine(), &v, true);
-    run(&plain, test_engine(), &v, false);
+    ck_assert_msg(!od_vector_open(&v, vector_name(_i), OD_XPOS_CALL, &err), "%s", err.text);
+    run(&graph, test_engine(), &v, true, _i % 2);
+    run(&plain, test_engine(), &v, false, _i % 2);
     ck_assert_uint_eq(plain.stats.replays, 0);
     ck_assert_uint_eq(graph.n_tensor, plain.n_tensor);
     for (size_t i = 0; i < graph.n_tensor; i++) {
@@ -125,9 +131,9 @@ Suite *suite_vectors(void) {
     int n = 0;
     while (od_vector_name((size_t)n)) n++;
     tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, the_official_values_come_out, 0, n);
-    tcase_add_loop_test(tc, the_reference_agrees, 0, n);
-    tcase_add_loop_test(tc, graph_and_plain_launches_give_the_same_bits, 0, n);
+    tcase_add_loop_test(tc, the_official_values_come_out, 0, 2 * n);
+    tcase_add_loop_test(tc, the_reference_agrees, 0, 2 * n);
+    tcase_add_loop_test(tc, graph_and_plain_launches_give_the_same_bits, 0, 2 * n);
     suite_add_tcase(suite, tc);
     return suite;
 }
