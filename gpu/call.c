@@ -88,7 +88,7 @@ static enum od_status run(od_engine *en, const od_shape *shape, size_t position,
 static enum od_status rehearse(od_engine *en, const od_shape *shape, size_t position, od_error *e) {
     enum { FINITE = 0x3C }; /* as a float 0.0115 */
     enum od_status status = OD_OK;
-    if (!en->options.autotune || !en->ops->rehearse) return OD_OK;
+    if (!en->options.autotune) return OD_OK;
     for (size_t i = 0; i < en->n_rehearsed; i++)
         if (memcmp(&en->rehearsed[i], shape, sizeof *shape) == 0) return OD_OK;
     if (en->n_rehearsed == OD_REHEARSALS) return OD_OK;

@@ -173,7 +173,6 @@ static void engine_fail_alloc(od_engine *en, uint64_t call) {
 
 static bool can(const od_device_ops *ops, const struct od_case *c, char *why, size_t size) {
     const char *reason = NULL;
-    if (c->options.autotune && ops->emulated) reason = "autotune=on: the twin has no algorithms to choose from";
     if (is_too_wide(&c->config, &c->options)) reason = "fused=on: heads are at most 1024 wide";
     if (c->options.tf32 && ops->emulated) reason = "tf32=on: the twin has no tensor cores";
     if (reason) snprintf(why, size, "%s", reason);

@@ -12,7 +12,7 @@
 
 enum {
     OD_CHAIN_ROWS = 8,           /* rows a block */
-    OD_CHAIN_THREADS = 128,      /* a block */
+    OD_CHAIN_THREADS = 256,      /* a block */
     OD_CHAIN_FLOATS = 24 * 1024, /* shared memory a block, at most */
     OD_CHAIN_WEIGHTS = 1 << 14   /* floats of one product's weights, at most */
 };

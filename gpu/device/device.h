@@ -74,7 +74,7 @@ typedef struct od_device_ops {
 
     /* Between rehearse(true) and rehearse(false) launches and forks do nothing, and products are timed, each shape
      * once, to choose how they run from now on (options.autotune); y of a fused product is overwritten, x and y must
-     * hold finite numbers. NULL: this device has nothing to choose. */
+     * hold finite numbers. The twin has nothing to choose and only overwrites y. */
     void (*rehearse)(od_device *dev, bool on);
 
     enum od_status (*capture_begin)(od_device *dev, od_error *e);

@@ -35,6 +35,7 @@ struct od_device {
     od_device_stats stats;
     uint64_t order;
     od_graph *recording;
+    bool rehearsing;
     uint64_t graphs;
     od_error broken; /* first error since the last sync */
 };
@@ -151,7 +152,12 @@ static void run_node(od_device *dev, const od_node *node) {
                 od_kernel_name(node->kernel), node->grid.shared);
 }
 
+/* A rehearsal has nothing to choose here, but overwrites what one on a GPU would. */
 static enum od_status submit(od_device *dev, unsigned stream, const od_node *node, od_error *e) {
+    if (dev->rehearsing) {
+        if (node->kind == OD_NODE_PRODUCT) od_host_product(&node->as.product);
+        return OD_OK;
+    }
     if (dev->recording) return od_host_graph_add(dev->recording, stream, node, e);
     run_node(dev, node);
     return OD_OK;
@@ -176,6 +182,11 @@ static enum od_status gemm(od_device *dev, unsigned stream, float *y, const floa
 static enum od_status product(od_device *dev, const od_product_args *args, size_t max_rows, od_error *e) {
     od_node node = {.kind = OD_NODE_PRODUCT, .args_size = sizeof *args, .as.product = *args};
     return submit(dev, 0, &node, e);
+}
+
+static void rehearse(od_device *dev, bool on) {
+    assert(!dev->recording);
+    dev->rehearsing = on;
 }
 
 static enum od_status fork_stream(od_device *dev, unsigned waiter, unsigned on, od_error *e) {
@@ -245,6 +256,7 @@ const od_device_ops *od_device_host(void) {
                                       .gemm = gemm,
                                       .product = product,
                                       .fork = fork_stream,
+                                      .rehearse = rehearse,
                                       .capture_begin = capture_begin,
                                       .capture_end = capture_end,
                                       .replay = replay,

@@ -23,17 +23,21 @@ OD_DEVICE void fetch(const od_chain_link &l, float *to, uint32_t rows, unsigned 
     for (uint32_t i = t; i < l.depth; i += threads) scale[i] = l.norm[i];
 }
 
-/* The eight rows of a slot lie side by side, feature after feature: a thread that takes an output takes it for all. */
+/* The eight rows of a slot lie side by side, feature after feature: a thread takes an output for half of them. */
+enum { HALF = OD_CHAIN_ROWS / 2 };
 struct Rows {
-    float v[OD_CHAIN_ROWS];
+    float v[HALF];
 };
 
 OD_DEVICE void add(Rows &sum, const float *x, float w) {
-    OD_UNROLL
-    for (uint32_t r = 0; r < OD_CHAIN_ROWS; r++) sum.v[r] = od_fma(x[r], w, sum.v[r]);
+    const float4 p = od_load4(x);
+    sum.v[0] = od_fma(p.x, w, sum.v[0]);
+    sum.v[1] = od_fma(p.y, w, sum.v[1]);
+    sum.v[2] = od_fma(p.z, w, sum.v[2]);
+    sum.v[3] = od_fma(p.w, w, sum.v[3]);
 }
 
-/* x·w for all rows; the norm's scale goes with w. */
+/* x·w for four rows; the norm's scale goes with w. */
 template <bool normed> OD_DEVICE Rows dot(const float *x, const float *w, const float *scale, uint32_t depth) {
     Rows sum = {};
     if (depth % 4 == 0) {
@@ -71,23 +75,25 @@ OD_DEVICE float root_of(const float *x, uint32_t depth, unsigned t) {
     return 1.0f / sqrtf(all / (float)depth + 1e-8f);
 }
 
-/* Outputs of a link, one a thread, for all rows. places: of each row in y, or -1. */
+/* Outputs of a link, one a thread for four rows. places: of each row in y, or -1. */
 template <bool normed>
 OD_DEVICE void follow(const od_chain_link &l, const od_call *c, float *shared, const float *roots,
                       const int64_t *places, unsigned t, unsigned threads) {
     const uint32_t stride = od_chain_stride(l.depth);
     const float *w = shared + l.w_at, *bias = w + od_chain_bias_at(&l), *scale = w + od_chain_norm_at(&l);
-    const float *x = shared + l.x_at;
+    const uint32_t first = t % 2 * HALF;
+    const float *x = shared + l.x_at + first;
     float *out = static_cast<float *>(c->scratch[l.y]);
-    for (uint32_t j = t; j < l.outs; j += threads) {
+    for (uint32_t j = t / 2; j < l.outs; j += threads / 2) {
         const Rows sum = dot<normed>(x, w + j * stride, scale, l.depth);
         Rows up = {};
         if (l.epilogue == OD_EPILOGUE_SWIGLU) up = dot<normed>(x, w + (l.outs + j) * stride, scale, l.depth);
         OD_UNROLL
-        for (uint32_t r = 0; r < OD_CHAIN_ROWS; r++) {
+        for (uint32_t i = 0; i < HALF; i++) {
+            const uint32_t r = first + i;
             const float root = normed ? roots[r] : 1;
-            float v = od_fma(sum.v[r], root, bias[j]), *kept = shared + l.y_at + j * OD_CHAIN_ROWS + r;
-            if (l.epilogue == OD_EPILOGUE_SWIGLU) v = v / (1.0f + expf(-v)) * od_fma(up.v[r], root, bias[l.outs + j]);
+            float v = od_fma(sum.v[i], root, bias[j]), *kept = shared + l.y_at + j * OD_CHAIN_ROWS + r;
+            if (l.epilogue == OD_EPILOGUE_SWIGLU) v = v / (1.0f + expf(-v)) * od_fma(up.v[i], root, bias[l.outs + j]);
             if (l.epilogue == OD_EPILOGUE_RESIDUAL) v += *kept;
             if (l.keep) *kept = v;
             if (places[r] >= 0) out[places[r] * l.outs + j] = v;

@@ -45,6 +45,7 @@ int main(int argc, char **argv) {
     srunner_add_suite(runner, suite_row_chain());
     srunner_add_suite(runner, suite_product());
     srunner_add_suite(runner, suite_switches());
+    srunner_add_suite(runner, suite_captures());
     srunner_add_suite(runner, suite_invariance());
     srunner_add_suite(runner, suite_requests());
     srunner_add_suite(runner, suite_vectors());

@@ -13,6 +13,7 @@ Suite *suite_edges(void);
 Suite *suite_row_chain(void);
 Suite *suite_product(void);
 Suite *suite_switches(void);
+Suite *suite_captures(void);
 Suite *suite_kernels(void);
 Suite *suite_attention(void);
 Suite *suite_fused_attention(void);

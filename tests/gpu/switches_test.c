@@ -58,82 +58,6 @@ START_TEST(the_way_back_is_plain_launches) {
 }
 END_TEST
 
-/* Tokens 1 to 64 fall into two buckets, whatever they are made of; a decode step is a bucket of its own. */
-START_TEST(a_bucket_has_one_graph) {
-    static const struct {
-        size_t batch, variates, steps, captures;
-    } calls[] = {{1, 1, 4, 2}, {1, 8, 4, 2}, {2, 4, 4, 2},  {1, 2, 16, 2}, {1, 3, 12, 3}, {4, 2, 32, 3},
-                 {2, 1, 4, 3}, {1, 9, 4, 4}, {2, 32, 4, 4}, {1, 64, 4, 4}, {1, 1, 4, 4}};
-    od_model *model = tiny();
-    od_options options = od_options_default();
-    options.fused = true;
-    od_engine *en = test_engine_of(model, &options);
-    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-        const request r = {.batch = calls[i].batch,
-                           .variates = calls[i].variates,
-                           .steps = calls[i].steps,
-                           .patches = 1,
-                           .groups = 1,
-                           .seed = i};
-        player p;
-        series s;
-        play(en, model, &r, &p, &s);
-        ck_assert_msg(stats_of(en).captures == calls[i].captures, "call %zu: %llu captures, not %zu", i,
-                      (unsigned long long)stats_of(en).captures, calls[i].captures);
-        player_close(&p);
-        series_free(&s);
-    }
-    ck_assert_uint_eq(stats_of(en).fallbacks, 0);
-    test_engine()->destroy(en);
-    od_model_destroy(model);
-}
-END_TEST
-
-/* Prefills leave three captures of eight to decode steps (one of three), whichever come first. */
-START_TEST(prefills_leave_captures_to_decode_steps) {
-    static const size_t variates[] = {1, 9, 65}; /* three buckets */
-    od_model *model = tiny();
-    od_options options = od_options_default();
-    options.fused = true;
-    options.captures = 3;
-    od_engine *en = test_engine_of(model, &options);
-    for (size_t i = 0; i < 3; i++) {
-        const request r = {.batch = 1, .variates = variates[i], .steps = 4, .patches = 0, .groups = 1, .seed = i};
-        player p;
-        series s;
-        play(en, model, &r, &p, &s);
-        player_close(&p);
-        series_free(&s);
-    }
-    ck_assert_uint_eq(stats_of(en).captures, 2);
-    ck_assert_uint_eq(stats_of(en).fallbacks, 1);
-    const request r = {.batch = 1, .variates = 1, .steps = 4, .patches = 2, .groups = 1, .seed = 9};
-    request_hash(en, &r, model->config.patch);
-    ck_assert_uint_eq(stats_of(en).captures, 3);
-    ck_assert_uint_eq(stats_of(en).fallbacks, 1);
-    ck_assert_uint_eq(stats_of(en).replays, 2 + 3);
-    test_engine()->destroy(en);
-    od_model_destroy(model);
-}
-END_TEST
-
-/* One graph was asked for: what comes second runs as plain launches and counts as such. _i: fused off, on. */
-START_TEST(no_more_graphs_than_asked_for) {
-    const request r = {.batch = 1, .variates = 2, .steps = 9, .patches = 3, .groups = 1, .seed = 5};
-    od_model *model = tiny();
-    od_options options = od_options_default();
-    options.fused = _i;
-    options.captures = 1;
-    od_engine *en = test_engine_of(model, &options);
-    request_hash(en, &r, model->config.patch);
-    ck_assert_uint_eq(stats_of(en).captures, 1);
-    ck_assert_uint_eq(stats_of(en).replays, 1);
-    ck_assert_uint_eq(stats_of(en).fallbacks, 3);
-    test_engine()->destroy(en);
-    od_model_destroy(model);
-}
-END_TEST
-
 /* Fused kernels, buckets filled to the last token: every layer of every token is there. Fresh memory is NaN. */
 START_TEST(hidden_states_of_a_full_bucket_are_all_there) {
     const request r = {.batch = 2, .variates = 4, .steps = 32, .patches = 1, .groups = 1, .seed = 5}; /* 64, then 8 */
@@ -151,27 +75,6 @@ START_TEST(hidden_states_of_a_full_bucket_are_all_there) {
     }
     player_close(&p);
     series_free(&s);
-    test_engine()->destroy(en);
-    od_model_destroy(model);
-}
-END_TEST
-
-/* Graphs that were dropped on request count no more, those of prefills neither. */
-START_TEST(a_recapture_gives_all_captures_back) {
-    const request r = {.batch = 1, .variates = 2, .steps = 9, .patches = 2, .groups = 1, .seed = 5};
-    od_model *model = tiny();
-    od_options options = od_options_default();
-    options.fused = true;
-    options.captures = 3;
-    od_engine *en = test_engine_of(model, &options);
-    const uint64_t want = request_hash(en, &r, model->config.patch);
-    for (size_t round = 1; round <= 7; round++) {
-        ck_assert_uint_eq(stats_of(en).captures, 2 * round);
-        ck_assert_uint_eq(stats_of(en).replays, 3 * round);
-        ck_assert(!test_engine()->recapture(en, &err));
-        ck_assert(request_hash(en, &r, model->config.patch) == want);
-    }
-    ck_assert_uint_eq(stats_of(en).fallbacks, 0);
     test_engine()->destroy(en);
     od_model_destroy(model);
 }
@@ -271,6 +174,34 @@ START_TEST(the_last_patch_alone_has_the_bits_of_all) {
         test_engine()->destroy(en);
     }
     ck_assert_mem_eq(loc[0], loc[1], sizeof loc[0]);
+    od_model_destroy(model);
+}
+END_TEST
+
+/* What is timed before a shape's first call leaves no trace in any answer, whatever was decoded before it; nor do
+ * shapes past the number that are timed. _i: fused off, fused on. */
+START_TEST(timing_changes_no_bit) {
+    od_model *model = tiny();
+    for (int k = 0; k < 2; k++) {
+        od_options options = od_options_default();
+        options.fused = _i;
+        options.graph = k;
+        od_engine *plain = test_engine_of(model, &options);
+        options.autotune = true;
+        od_engine *timed_first = test_engine_of(model, &options);
+        for (size_t i = 0; i < 40; i++) {
+            const request r = {.batch = 1 + i % 3,
+                               .variates = 1 + i,
+                               .steps = 4 + 3 * i,
+                               .patches = 3,
+                               .own = 2,
+                               .groups = 1,
+                               .seed = i};
+            ck_assert_msg(request_hash(plain, &r, 4) == request_hash(timed_first, &r, 4), "request %zu", i);
+        }
+        test_engine()->destroy(plain);
+        test_engine()->destroy(timed_first);
+    }
     od_model_destroy(model);
 }
 END_TEST
@@ -400,13 +331,10 @@ Suite *suite_switches(void) {
     TCase *tc = tcase_create("switches");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, the_way_back_is_plain_launches);
-    tcase_add_test(tc, a_bucket_has_one_graph);
-    tcase_add_test(tc, prefills_leave_captures_to_decode_steps);
-    tcase_add_loop_test(tc, no_more_graphs_than_asked_for, 0, 2);
     tcase_add_test(tc, hidden_states_of_a_full_bucket_are_all_there);
-    tcase_add_test(tc, a_recapture_gives_all_captures_back);
     tcase_add_loop_test(tc, a_call_that_finds_no_memory_leaves_no_trace, 0, 4);
     tcase_add_loop_test(tc, the_last_patch_alone_has_the_bits_of_all, 0, 2);
+    tcase_add_loop_test(tc, timing_changes_no_bit, 0, 2);
     tcase_add_test(tc, a_dynamic_cache_grows_with_what_it_holds);
     tcase_add_test(tc, buffers_in_one_piece_are_buffers);
     tcase_add_test(tc, timed_choices_are_kept_in_a_file);
