@@ -22,7 +22,8 @@
     X(attend_space)                                                                                                    \
     X(residual)                                                                                                        \
     X(swiglu)                                                                                                          \
-    X(head) X(mean) X(keep) X(grow) X(front) X(norm_rows) X(emit) X(fold) X(rotate) X(attend_prefill) X(attend_small)  \
+    X(head)                                                                                                            \
+    X(mean) X(keep) X(grow) X(front) X(norm_rows) X(emit) X(fold) X(rotate) X(attend_prefill) X(attend_small)          \
         X(attend_step) X(attend_group) X(row_product) X(row_chain)
 
 enum od_kernel {

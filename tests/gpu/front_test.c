@@ -131,6 +131,7 @@ static window draw_window(uint32_t rows, uint32_t count, uint32_t patch, int mas
 /* Number i is a shape, a scaler, a kind of mask, and whether each call starts at step 0 again. The calls: a prefill, a
  * patch from outside, an own patch, another from outside. */
 START_TEST(front_is_ingest_scaler_and_patchify) {
+    if (test_left_out(_i)) return;
     const int masks = _i % MASKS, recompute = _i / MASKS % 2, kind = _i / MASKS / 2 % KINDS;
     const int shape = _i / MASKS / 2 / KINDS;
     const uint32_t patch = shapes[shape].patch, n_patch = shapes[shape].n_patch, rows = 1 + (uint32_t)_i % 3;

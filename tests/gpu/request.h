@@ -5,18 +5,7 @@
 
 #include "model/engine.h"
 #include "model/rng.h"
-
-/* A sanitizer makes the twin five times slower: it is given fewer cases of each kind, not fewer kinds. */
-#if defined(__SANITIZE_ADDRESS__)
-#define TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TEST_SANITIZED 1
-#endif
-#endif
-#ifndef TEST_SANITIZED
-#define TEST_SANITIZED 0
-#endif
+#include "tests/gpu/suites.h"
 
 typedef struct request {
     size_t batch, variates;
