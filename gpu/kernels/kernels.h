@@ -11,20 +11,14 @@
 #include <stdint.h>
 
 /* Letters: R = B·V rows (series), N tokens of the call = R·S, S patches of the call, token (r, i) = r·S + i. */
-#define OD_KERNEL_LIST(X)                                                                                              \
-    X(ingest)                                                                                                          \
-    X(scaler)                                                                                                          \
-    X(patchify)                                                                                                        \
-    X(add_bias)                                                                                                        \
-    X(rmsnorm)                                                                                                         \
-    X(qkv)                                                                                                             \
-    X(attend_time)                                                                                                     \
-    X(attend_space)                                                                                                    \
-    X(residual)                                                                                                        \
-    X(swiglu)                                                                                                          \
-    X(head)                                                                                                            \
-    X(mean) X(keep) X(grow) X(front) X(norm_rows) X(emit) X(fold) X(rotate) X(attend_prefill) X(attend_small)          \
-        X(attend_step) X(attend_group) X(row_product) X(row_chain)
+/* Laid out by hand: clang-format would lay it out anew whenever it grows. */
+/* clang-format off */
+#define OD_KERNEL_LIST(X)                                                                      \
+    X(ingest) X(scaler) X(patchify) X(add_bias) X(rmsnorm) X(qkv) X(attend_time) \
+    X(attend_space) X(residual) X(swiglu) X(head) X(mean) X(keep) X(grow) X(front) \
+    X(norm_rows) X(emit) X(fold) X(rotate) X(attend_prefill) X(attend_small) X(attend_step) \
+    X(attend_group) X(row_product) X(row_chain)
+/* clang-format on */
 
 enum od_kernel {
 #define OD_KERNEL_TAG(name) OD_KERNEL_##name,

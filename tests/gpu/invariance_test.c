@@ -55,6 +55,7 @@ START_TEST(a_row_does_not_depend_on_the_batch_around_it) {
     if (!prepare(_i)) return;
     for (size_t k = 0; rows_are_independent(&options) && k < sizeof batches / sizeof batches[0]; k++) {
         if (TEST_SANITIZED && k % 4 != 1) continue;
+        if (test_device()->emulated && _i / MODES == 3 && k % 3 != 1) continue; /* the largest model, on a CPU */
         request r = small(100 + k);
         r.batch = batches[k];
         if (k > 2) { /* many rows: few patches of each */

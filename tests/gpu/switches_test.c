@@ -190,10 +190,10 @@ START_TEST(timing_changes_no_bit) {
         options.autotune = true;
         od_engine *timed_first = test_engine_of(model, &options);
         for (size_t i = 0; i < 40; i++) {
-            const request r = {.batch = 1 + i % 3,
+            const request r = {.batch = 1 + (i == 2),
                                .variates = 1 + i,
-                               .steps = 4 + 3 * i,
-                               .patches = 3,
+                               .steps = 4 + i % 3 * 5,
+                               .patches = 1 + (i < 4),
                                .own = 2,
                                .groups = 1,
                                .seed = i};
