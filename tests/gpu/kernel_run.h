@@ -27,6 +27,18 @@ void test_kernel_run(int order, enum od_kernel kernel, od_grid grid, const void 
 /* od_device_ops.product for at most max_rows rows, and waits. */
 void test_product_run(const od_product_args *args, size_t max_rows);
 
+/* ck_assert_float_eq and ck_assert(isnan()) for long loops: Check writes a file at each assertion, these at a failure.
+ */
+#define SAME_FLOAT(is, wanted)                                                                                         \
+    do {                                                                                                               \
+        const float is_ = (is), wanted_ = (wanted);                                                                    \
+        if (!(is_ == wanted_)) ck_abort_msg("%s is %.9g, not %.9g", #is, is_, wanted_);                                \
+    } while (0)
+#define IS_NAN(is)                                                                                                     \
+    do {                                                                                                               \
+        if (!isnan(is)) ck_abort_msg("%s is %.9g, not NaN", #is, (double)(is));                                        \
+    } while (0)
+
 /* Blocks of `threads` that cover n. */
 static inline od_grid test_cover(size_t n, unsigned threads) {
     return (od_grid){(unsigned)((n + threads - 1) / threads), 1, threads, 0};

@@ -48,9 +48,9 @@ static void run(float *to, const float *from, shape s, uint32_t rows, uint32_t c
     test_kernel_get(to, call.scratch[OD_SCRATCH_MLP], (size_t)capacity * s.outs * 4);
     for (size_t i = n; i < (size_t)capacity * s.outs; i++)
         if (s.epilogue == OD_EPILOGUE_RESIDUAL)
-            ck_assert_float_eq(to[i], before[i]);
+            SAME_FLOAT(to[i], before[i]);
         else
-            ck_assert(isnan(to[i]));
+            IS_NAN(to[i]);
 }
 
 static shape shape_of(int i, uint32_t epilogue) {
@@ -75,7 +75,7 @@ START_TEST(small_integers_are_exact) {
             for (size_t i = 0; i < (size_t)rows * s.outs; i++) {
                 float sum = (float)(i % s.outs) + (e == OD_EPILOGUE_RESIDUAL ? before[i] : 0);
                 for (size_t f = 0; f < s.depth; f++) sum += x[i / s.outs * s.depth + f] * w[i % s.outs * s.depth + f];
-                ck_assert_float_eq(y[i], sum);
+                SAME_FLOAT(y[i], sum);
             }
         }
 }
@@ -104,7 +104,7 @@ START_TEST(long_rows_are_exact) {
     for (size_t i = 0; i<(size_t)ROWS * n; i += n> 1 ? 97 : 1) {
         float sum = 0;
         for (size_t f = 0; f < depth; f++) sum += long_x[i / n * depth + f] * long_w[i % n * depth + f];
-        ck_assert_float_eq(long_y[i], sum);
+        SAME_FLOAT(long_y[i], sum);
     }
 }
 END_TEST
@@ -133,9 +133,9 @@ START_TEST(swiglu_at_zero_and_far_out) {
     for (size_t i = 0; i < rows * s.outs; i++) {
         const size_t r = i / s.outs;
         if (r % 4 == 3)
-            ck_assert(isnan(y[i]));
+            IS_NAN(y[i]);
         else
-            ck_assert_float_eq(y[i], silu[r % 4] * ((float)r * (float)(i % s.outs + 1) + 0.25f));
+            SAME_FLOAT(y[i], silu[r % 4] * ((float)r * (float)(i % s.outs + 1) + 0.25f));
     }
 }
 END_TEST
@@ -176,7 +176,7 @@ START_TEST(normed_rows_are_near_float64) {
             size += fabs(term);
         }
         ck_assert(fabs(y[i] - (sum + bias[j])) <= (2.0 * s.depth + 16) * 0x1p-24 * size);
-        if (r == 1) ck_assert_float_eq(y[i], bias[j]);
+        if (r == 1) SAME_FLOAT(y[i], bias[j]);
     }
 }
 END_TEST
@@ -222,7 +222,7 @@ START_TEST(heads_read_the_last_patches_of_each_row) {
     test_kernel_get(y, call.scratch[OD_SCRATCH_HEADS], R * head * OUT * 4);
     for (size_t i = 0; i < (size_t)R * head * OUT; i++) {
         const size_t row = i / OUT / head, patch = S - head + i / OUT % head;
-        ck_assert_float_eq(y[i], (float)(row * S + patch + 1) * (i % OUT ? 10 : 1));
+        SAME_FLOAT(y[i], (float)(row * S + patch + 1) * (i % OUT ? 10 : 1));
     }
 }
 END_TEST
