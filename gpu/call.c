@@ -36,8 +36,8 @@ static od_captured *find_graph(od_engine *en, const od_shape *shape) {
     return NULL;
 }
 
-static enum od_status forward(od_engine *en, const od_shape *shape, size_t position, od_error *e) {
-    return en->options.fused ? od_forward_fused(en, shape, position, e) : od_forward(en, shape, position, e);
+static enum od_status forward(od_engine *en, const od_shape *shape, const od_sizes *sizes, od_error *e) {
+    return en->options.fused ? od_forward_fused(en, shape, sizes, e) : od_forward(en, shape, sizes->position, e);
 }
 
 /* The fused path's prefills leave some captures to decode steps, whose graphs are worth most and of which few buckets
@@ -48,11 +48,11 @@ static bool may_capture(const od_engine *en, const od_shape *shape) {
 }
 
 /* A failed recording still has to be ended, or the device would stay in capture. */
-static enum od_status capture(od_engine *en, const od_shape *shape, size_t position, od_error *e) {
+static enum od_status capture(od_engine *en, const od_shape *shape, const od_sizes *sizes, od_error *e) {
     od_graph *graph = NULL;
     enum od_status status = en->ops->capture_begin(en->dev, e);
     if (status) return status;
-    status = forward(en, shape, position, e);
+    status = forward(en, shape, sizes, e);
     enum od_status ended = en->ops->capture_end(en->dev, &graph, status ? NULL : e);
     if (status || ended) {
         if (graph) en->ops->graph_free(en->dev, graph);
@@ -65,12 +65,12 @@ static enum od_status capture(od_engine *en, const od_shape *shape, size_t posit
     return OD_OK;
 }
 
-static enum od_status run(od_engine *en, const od_shape *shape, size_t position, od_error *e) {
+static enum od_status run(od_engine *en, const od_shape *shape, const od_sizes *sizes, od_error *e) {
     enum od_status status;
     if (en->options.graph) {
         od_captured *g = find_graph(en, shape);
         if (!g && may_capture(en, shape)) {
-            status = capture(en, shape, position, e);
+            status = capture(en, shape, sizes, e);
             if (status) return status;
             g = &en->graphs[en->n_graph - 1];
         }
@@ -80,12 +80,12 @@ static enum od_status run(od_engine *en, const od_shape *shape, size_t position,
         }
         en->fallbacks++;
     }
-    return forward(en, shape, position, e);
+    return forward(en, shape, sizes, e);
 }
 
 /* The first call of a shape, before anything of it is on the device: products are timed on scratch memory, where
  * nothing is kept from call to call. */
-static enum od_status rehearse(od_engine *en, const od_shape *shape, size_t position, od_error *e) {
+static enum od_status rehearse(od_engine *en, const od_shape *shape, const od_sizes *sizes, od_error *e) {
     enum { FINITE = 0x3C }; /* as a float 0.0115 */
     enum od_status status = OD_OK;
     if (!en->options.autotune) return OD_OK;
@@ -96,7 +96,7 @@ static enum od_status rehearse(od_engine *en, const od_shape *shape, size_t posi
         if (en->scratch[i])
             status = en->ops->fill(en->dev, en->scratch[i], FINITE, od_scratch_bytes(en, i, en->n_token), e);
     en->ops->rehearse(en->dev, true);
-    if (!status) status = forward(en, shape, position, e);
+    if (!status) status = forward(en, shape, sizes, e);
     en->ops->rehearse(en->dev, false);
     if (!status) en->rehearsed[en->n_rehearsed++] = *shape;
     return status;
@@ -164,15 +164,16 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
     const size_t shown = en->options.last_head ? 1 : new_count / c->patch;
     const od_call call = make_call(s, n_patch, end, new_count, shown, own);
     const od_shape shape = shape_of(s, n_patch, new_count);
+    const od_sizes sizes = {.tokens = call.n_token, .heads = s->rows * call.head_patch, .position = position};
     s->broken = true;
     status = en->ops->upload(en->dev, en->call, &call, sizeof call, e);
-    if (!status) status = rehearse(en, &shape, position, e);
+    if (!status) status = rehearse(en, &shape, &sizes, e);
     const size_t count = s->rows * new_count;
     if (!status && !own) {
         status = en->ops->upload(en->dev, en->scratch[OD_SCRATCH_IN_VALUE], s->staged,
                                  od_staged_mask(count, c->patch) + count, e);
     }
-    if (!status) status = run(en, &shape, call.position, e);
+    if (!status) status = run(en, &shape, &sizes, e);
     if (!status) status = en->ops->sync(en->dev, e);
     if (status) {
         en->ops->sync(en->dev, NULL); /* what was started must not meet the next call's work in the shared scratch */

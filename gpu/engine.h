@@ -36,6 +36,13 @@ typedef struct od_shape {
     bool step;        /* a decode step on cached keys: one patch a row */
 } od_shape;
 
+/* What a call is like that is run or recorded now: hints for the fused path (no bit follows from them), and what the
+ * planted fault freezes. */
+typedef struct od_sizes {
+    size_t tokens, heads; /* rows of the products, and of the head's */
+    size_t position;
+} od_sizes;
+
 typedef struct od_captured {
     od_shape shape;
     od_graph *graph;
@@ -115,7 +122,7 @@ const float *od_engine_weight(const od_engine *engine, enum od_weight kind, size
 enum od_status od_forward(od_engine *engine, const od_shape *shape, size_t position, od_error *e);
 
 /* fused.c: the same with the fused kernels, for any shape of the bucket. */
-enum od_status od_forward_fused(od_engine *engine, const od_shape *bucket, size_t position, od_error *e);
+enum od_status od_forward_fused(od_engine *engine, const od_shape *bucket, const od_sizes *sizes, od_error *e);
 
 /* Where in a staged window of `count` steps (all rows together) its ids and its mask begin; the values are at 0. */
 static inline size_t od_staged_id(size_t count) {

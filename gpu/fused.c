@@ -15,7 +15,7 @@ typedef struct chain {
     od_engine *en;
     const od_config *c;
     const od_shape *bucket;
-    size_t position; /* of the call that is run or recorded: for the fault that freezes it */
+    const od_sizes *sizes; /* of the call that is run or recorded */
     od_row_chain_args pending;
     enum od_status status; /* the first error ends the rest */
     od_error *e;
@@ -65,7 +65,9 @@ static void product(chain *w, od_product_args args) {
         args.x = OD_SCRATCH_NORM;
     }
     flush(w);
-    if (!w->status) w->status = w->en->ops->product(w->en->dev, &args, w->bucket->capacity, w->e);
+    if (!w->status)
+        w->status = w->en->ops->product(w->en->dev, &args, w->bucket->capacity,
+                                        args.rows == OD_ROWS_HEAD ? w->sizes->heads : w->sizes->tokens, w->e);
 }
 
 static void front(chain *w) {
@@ -106,7 +108,7 @@ static void attend(chain *w, size_t layer) {
                                     .layer = at
 #ifdef OD_FAULTS
                                     ,
-                                    .frozen_position = (uint32_t)w->position
+                                    .frozen_position = (uint32_t)w->sizes->position
 #endif
         };
         const od_grid grid = od_attend_step_grid(&step, capacity, MANY);
@@ -131,7 +133,7 @@ static void attend(chain *w, size_t layer) {
                                  .layer = at
 #ifdef OD_FAULTS
                                  ,
-                                 .frozen_position = (uint32_t)w->position
+                                 .frozen_position = (uint32_t)w->sizes->position
 #endif
     };
     LAUNCH(w, rotate, od_rotate_grid(capacity, n_head, d), turn);
@@ -202,8 +204,8 @@ static void head(chain *w) {
     LAUNCH(w, emit, od_emit_grid(&args, w->bucket->capacity), args);
 }
 
-enum od_status od_forward_fused(od_engine *en, const od_shape *bucket, size_t position, od_error *e) {
-    chain w = {.en = en, .c = &en->model->config, .bucket = bucket, .position = position, .status = OD_OK, .e = e};
+enum od_status od_forward_fused(od_engine *en, const od_shape *bucket, const od_sizes *sizes, od_error *e) {
+    chain w = {.en = en, .c = &en->model->config, .bucket = bucket, .sizes = sizes, .status = OD_OK, .e = e};
     flush(&w);
     front(&w);
     for (size_t layer = 0; layer < w.c->n_layer; layer++) transformer_layer(&w, layer);

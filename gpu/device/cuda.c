@@ -254,10 +254,11 @@ static choice *chosen(const od_device *dev, const od_product_args *args, size_t 
     return at;
 }
 
-static enum od_status choose(od_device *dev, const od_product_args *args, size_t max_rows, od_error *e) {
+static enum od_status choose(od_device *dev, const od_product_args *args, size_t max_rows, size_t likely_rows,
+                             od_error *e) {
     int config = 0;
     if (chosen(dev, args, max_rows)) return OD_OK;
-    enum od_status status = od_tune_product(&config, args, max_rows, dev->tf32, dev->streams[0], e);
+    enum od_status status = od_tune_product(&config, args, max_rows, likely_rows, dev->tf32, dev->streams[0], e);
     if (status) return status;
     choice *c = od_heap_alloc(dev->heap, 1, sizeof *c, "choice of a tile", e);
     if (!c) return OD_NO_MEMORY;
@@ -266,13 +267,14 @@ static enum od_status choose(od_device *dev, const od_product_args *args, size_t
     return OD_OK;
 }
 
-static enum od_status product(od_device *dev, const od_product_args *args, size_t max_rows, od_error *e) {
+static enum od_status product(od_device *dev, const od_product_args *args, size_t max_rows, size_t likely_rows,
+                              od_error *e) {
     assert(max_rows <= UINT_MAX);
-    if (dev->rehearsing) return choose(dev, args, max_rows, e);
+    if (dev->rehearsing) return choose(dev, args, max_rows, likely_rows, e);
     const choice *c = chosen(dev, args, max_rows);
     count_node(dev);
-    CUDA((cudaError_t)od_tensor_product_start(args, (unsigned)max_rows, c ? c->config : 0, dev->tf32, true,
-                                              dev->streams[0]),
+    CUDA((cudaError_t)od_tensor_product_start(args, (unsigned)max_rows, (unsigned)likely_rows, c ? c->config : 0,
+                                              dev->tf32, true, dev->streams[0]),
          "product");
     return OD_OK;
 }

@@ -65,10 +65,12 @@ typedef struct od_device_ops {
     /* y[m,n] = x[m,k] · w[n,k]ᵀ, float32, row-major, no aliasing. */
     enum od_status (*gemm)(od_device *dev, unsigned stream, float *y, const float *x, const float *w, size_t m,
                            size_t n, size_t k, od_error *e);
-    /* od_product_args (kernels.h) without a norm, on stream 0, for at most max_rows rows: how many there are and where
+    /* od_product_args (kernels.h) without a norm, on stream 0, for at most max_rows rows and most
+     * likely for likely_rows (how it is tiled may follow from that, no bit does): how many there are and where
      * x and y lie is read from the call block when the product runs. Float32 to the contract; rows do not depend on
      * each other. On CUDA three TF32 products on tensor cores, on the twin the loop of gemm. */
-    enum od_status (*product)(od_device *dev, const od_product_args *args, size_t max_rows, od_error *e);
+    enum od_status (*product)(od_device *dev, const od_product_args *args, size_t max_rows, size_t likely_rows,
+                              od_error *e);
     /* Work given to `waiter` from now on waits for all work given to `on` until now. */
     enum od_status (*fork)(od_device *dev, unsigned waiter, unsigned on, od_error *e);
 

@@ -179,7 +179,8 @@ static enum od_status gemm(od_device *dev, unsigned stream, float *y, const floa
     return submit(dev, stream, &node, e);
 }
 
-static enum od_status product(od_device *dev, const od_product_args *args, size_t max_rows, od_error *e) {
+static enum od_status product(od_device *dev, const od_product_args *args, size_t max_rows, size_t likely_rows,
+                              od_error *e) {
     od_node node = {.kind = OD_NODE_PRODUCT, .args_size = sizeof *args, .as.product = *args};
     return submit(dev, 0, &node, e);
 }

@@ -109,20 +109,20 @@ static unsigned divide_up(uint64_t p, uint64_t q) {
 
 /* Microseconds, about, on 132 multiprocessors, of which clusters of 4 find room on 120. Two blocks of one warpgroup
  * share a multiprocessor, and each then takes 1.6 times as long. */
-static double time_of(const config &c, const od_product_args *a, unsigned max_rows) {
+static double time_of(const config &c, const od_product_args *a, unsigned rows) {
     const uint64_t outs = (uint64_t)a->outs * (a->epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1);
-    const uint64_t blocks = (uint64_t)divide_up(outs, c.m) * divide_up(max_rows, c.n) * c.split;
+    const uint64_t blocks = (uint64_t)divide_up(outs, c.m) * divide_up(rows, c.n) * c.split;
     const unsigned turns = divide_up(blocks, c.split > 1 ? 120 : 132), chunks = divide_up(a->depth, CHUNK * c.split);
     const double fixed = c.split > 1 ? 7.5 : 5.5, one = fixed + chunks * c.chunk;
     return c.m > 64 ? turns * one : turns / 2 * (fixed + chunks * c.chunk * 1.6) + turns % 2 * one;
 }
 
-static const config *choose(const od_product_args *a, unsigned max_rows) {
+static const config *choose(const od_product_args *a, unsigned rows) {
     const config *best = nullptr;
     double least = 0;
     for (const config &c : configs) {
         if (c.groups != groups_of(a)) continue;
-        const double time = time_of(c, a, max_rows);
+        const double time = time_of(c, a, rows);
         if (!best || time < least) {
             best = &c;
             least = time;
@@ -149,10 +149,10 @@ const char *od_tensor_product_math(bool tf32_only) {
     return tf32_only ? "tf32" : "3xtf32";
 }
 
-int od_tensor_product_start(const od_product_args *args, unsigned max_rows, int config, bool tf32_only, bool early,
-                            void *stream) {
+int od_tensor_product_start(const od_product_args *args, unsigned max_rows, unsigned likely_rows, int config,
+                            bool tf32_only, bool early, void *stream) {
     if (args->norm || !od_tensor_product_fits(args, config)) return cudaErrorInvalidValue;
     if (max_rows == 0) return cudaSuccess;
-    const struct config *c = config ? &configs[config - 1] : choose(args, max_rows);
+    const struct config *c = config ? &configs[config - 1] : choose(args, likely_rows);
     return (tf32_only ? c->tf32 : c->exact)(*args, max_rows, early, (cudaStream_t)stream);
 }

@@ -25,12 +25,13 @@ bool od_tensor_product_fits(const od_product_args *args, int config);
 const char *od_tensor_product_name(int config);
 
 /* Starts the product for at most max_rows rows (how many there are is read from the call on the device; more are not
- * computed). args->norm must be NULL; args is copied. tf32_only: one TF32 product instead of three. early: may begin
- * before the launch ahead of it in the stream has ended; *args->call must then have been written before that launch,
- * too. Returns a cudaError_t; cudaErrorInvalidValue for a tile that does not fit. Any thread; `stream` a cudaStream_t.
+ * computed), and most likely for likely_rows, by which tile 0 is chosen. args->norm must be NULL; args is copied.
+ * tf32_only: one TF32 product instead of three. early: may begin before the launch ahead of it in the stream has ended;
+ * *args->call must then have been written before that launch, too. Returns a cudaError_t; cudaErrorInvalidValue for a
+ * tile that does not fit. Any thread; `stream` a cudaStream_t.
  */
-int od_tensor_product_start(const od_product_args *args, unsigned max_rows, int config, bool tf32_only, bool early,
-                            void *stream);
+int od_tensor_product_start(const od_product_args *args, unsigned max_rows, unsigned likely_rows, int config,
+                            bool tf32_only, bool early, void *stream);
 /* "3xtf32" or "tf32": for statistics. */
 const char *od_tensor_product_math(bool tf32_only);
 

@@ -17,13 +17,14 @@ int od_tune_device_name(char name[OD_TUNED_DEVICE]) {
     return 0;
 }
 
-static cudaError_t time_tile(float *ms, const od_product_args *args, size_t max_rows, int config, bool tf32,
-                             cudaEvent_t begin, cudaEvent_t end, cudaStream_t stream) {
+static cudaError_t time_tile(float *ms, const od_product_args *args, size_t max_rows, size_t likely_rows, int config,
+                             bool tf32, cudaEvent_t begin, cudaEvent_t end, cudaStream_t stream) {
     cudaError_t code = cudaSuccess;
     for (int i = 0; i < WARM + RUNS && code == cudaSuccess; i++) {
         if (i == WARM) code = cudaEventRecord(begin, stream);
         if (code == cudaSuccess)
-            code = (cudaError_t)od_tensor_product_start(args, (unsigned)max_rows, config, tf32, false, stream);
+            code = (cudaError_t)od_tensor_product_start(args, (unsigned)max_rows, (unsigned)likely_rows, config, tf32,
+                                                        false, stream);
     }
     if (code == cudaSuccess) code = cudaEventRecord(end, stream);
     if (code == cudaSuccess) code = cudaEventSynchronize(end);
@@ -31,7 +32,7 @@ static cudaError_t time_tile(float *ms, const od_product_args *args, size_t max_
     return code;
 }
 
-static cudaError_t time_tiles(int *config, const od_product_args *args, size_t max_rows, bool tf32,
+static cudaError_t time_tiles(int *config, const od_product_args *args, size_t max_rows, size_t likely_rows, bool tf32,
                               cudaStream_t stream) {
     cudaEvent_t begin = NULL, end = NULL;
     float least = 0;
@@ -41,7 +42,7 @@ static cudaError_t time_tiles(int *config, const od_product_args *args, size_t m
     for (int i = 0; i <= od_tensor_product_configs() && code == cudaSuccess; i++) {
         float ms = 0;
         if (i && !od_tensor_product_fits(args, i)) continue;
-        code = time_tile(&ms, args, max_rows, i, tf32, begin, end, stream);
+        code = time_tile(&ms, args, max_rows, likely_rows, i, tf32, begin, end, stream);
         if (i && ms >= least) continue;
         least = ms;
         *config = i;
@@ -51,7 +52,7 @@ static cudaError_t time_tiles(int *config, const od_product_args *args, size_t m
     return code;
 }
 
-enum od_status od_tune_product(int *config, const od_product_args *args, size_t max_rows, bool tf32,
+enum od_status od_tune_product(int *config, const od_product_args *args, size_t max_rows, size_t likely_rows, bool tf32,
                                cudaStream_t stream, od_error *e) {
     char key[OD_TUNED_KEY], value[OD_TUNED_VALUE], device[OD_TUNED_DEVICE];
     bool found = false;
@@ -68,7 +69,7 @@ enum od_status od_tune_product(int *config, const od_product_args *args, size_t 
             *config = i;
             return OD_OK;
         }
-    code = time_tiles(config, args, max_rows, tf32, stream);
+    code = time_tiles(config, args, max_rows, likely_rows, tf32, stream);
     if (code != cudaSuccess) return od_fail(e, OD_DEVICE_FAULT, "gpu: autotune: %s", cudaGetErrorString(code));
     return od_tuned_put(key, *config ? od_tensor_product_name(*config) : "default", e);
 }

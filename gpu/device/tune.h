@@ -12,7 +12,7 @@ int od_tune_device_name(char name[OD_TUNED_DEVICE]);
 
 /* Times od_tensor_product's tiles on the product itself, whose y is overwritten (what it held does not matter, it must
  * be finite), unless there is a choice already; *config is the fastest. Waits for the stream. */
-enum od_status od_tune_product(int *config, const od_product_args *args, size_t max_rows, bool tf32,
+enum od_status od_tune_product(int *config, const od_product_args *args, size_t max_rows, size_t likely_rows, bool tf32,
                                cudaStream_t stream, od_error *e);
 
 #endif

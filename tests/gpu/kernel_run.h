@@ -24,7 +24,8 @@ void test_kernel_get(void *host, const void *buffer, size_t bytes);
 void test_kernel_run(int order, enum od_kernel kernel, od_grid grid, const void *args, size_t size);
 #define RUN(order, kernel, grid, args) test_kernel_run(order, OD_KERNEL_##kernel, grid, &(args), sizeof(args))
 
-/* od_device_ops.product for at most max_rows rows, and waits. */
+/* od_device_ops.product for at most max_rows rows, most likely for half of them (so that tests of several sizes meet
+ * several tiles), and waits. */
 void test_product_run(const od_product_args *args, size_t max_rows);
 
 /* ck_assert_float_eq and ck_assert(isnan()) for long loops: Check writes a file at each assertion, these at a failure.
