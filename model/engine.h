@@ -13,7 +13,7 @@
 #include "model/model.h"
 #include "model/options.h"
 
-enum { OD_ENGINE_ABI = 1 };
+enum { OD_ENGINE_ABI = 2 }; /* 2: od_stats.rolled_back and emulated, od_options.last_head */
 
 typedef struct od_engine od_engine;
 typedef struct od_session od_session;

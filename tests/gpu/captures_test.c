@@ -4,31 +4,13 @@
 
 static od_error err;
 
-static od_model *tiny(void) {
-    od_config config;
-    ck_assert(!od_config_preset(&config, "seed-tiny", &err));
-    return test_model(&config, 3);
-}
-
-static void play(od_engine *en, od_model *model, const request *r, player *p, series *s) {
-    series_make(s, r, model->config.patch);
-    player_open(p, en, r, s, -1);
-    while (!player_done(p)) player_call(p);
-}
-
-static od_stats stats_of(od_engine *en) {
-    od_stats stats;
-    test_engine()->stats(en, &stats);
-    return stats;
-}
-
 /* Tokens 1 to 64 fall into two buckets, whatever they are made of; a decode step is a bucket of its own. */
 START_TEST(a_bucket_has_one_graph) {
     static const struct {
         size_t batch, variates, steps, captures;
     } calls[] = {{1, 1, 4, 2}, {1, 8, 4, 2}, {2, 4, 4, 2},  {1, 2, 16, 2}, {1, 3, 12, 3}, {4, 2, 32, 3},
                  {2, 1, 4, 3}, {1, 9, 4, 4}, {2, 32, 4, 4}, {1, 64, 4, 4}, {1, 1, 4, 4}};
-    od_model *model = tiny();
+    od_model *model = test_tiny();
     od_options options = od_options_default();
     options.fused = true;
     od_engine *en = test_engine_of(model, &options);
@@ -41,13 +23,13 @@ START_TEST(a_bucket_has_one_graph) {
                            .seed = i};
         player p;
         series s;
-        play(en, model, &r, &p, &s);
-        ck_assert_msg(stats_of(en).captures == calls[i].captures, "call %zu: %llu captures, not %zu", i,
-                      (unsigned long long)stats_of(en).captures, calls[i].captures);
+        player_play(&p, &s, en, &r, model->config.patch);
+        ck_assert_msg(test_stats(en).captures == calls[i].captures, "call %zu: %llu captures, not %zu", i,
+                      (unsigned long long)test_stats(en).captures, calls[i].captures);
         player_close(&p);
         series_free(&s);
     }
-    ck_assert_uint_eq(stats_of(en).fallbacks, 0);
+    ck_assert_uint_eq(test_stats(en).fallbacks, 0);
     test_engine()->destroy(en);
     od_model_destroy(model);
 }
@@ -56,7 +38,7 @@ END_TEST
 /* Prefills leave three captures of eight to decode steps (one of three), whichever come first. */
 START_TEST(prefills_leave_captures_to_decode_steps) {
     static const size_t variates[] = {1, 9, 65}; /* three buckets */
-    od_model *model = tiny();
+    od_model *model = test_tiny();
     od_options options = od_options_default();
     options.fused = true;
     options.captures = 3;
@@ -65,17 +47,17 @@ START_TEST(prefills_leave_captures_to_decode_steps) {
         const request r = {.batch = 1, .variates = variates[i], .steps = 4, .patches = 0, .groups = 1, .seed = i};
         player p;
         series s;
-        play(en, model, &r, &p, &s);
+        player_play(&p, &s, en, &r, model->config.patch);
         player_close(&p);
         series_free(&s);
     }
-    ck_assert_uint_eq(stats_of(en).captures, 2);
-    ck_assert_uint_eq(stats_of(en).fallbacks, 1);
+    ck_assert_uint_eq(test_stats(en).captures, 2);
+    ck_assert_uint_eq(test_stats(en).fallbacks, 1);
     const request r = {.batch = 1, .variates = 1, .steps = 4, .patches = 2, .groups = 1, .seed = 9};
     request_hash(en, &r, model->config.patch);
-    ck_assert_uint_eq(stats_of(en).captures, 3);
-    ck_assert_uint_eq(stats_of(en).fallbacks, 1);
-    ck_assert_uint_eq(stats_of(en).replays, 2 + 3);
+    ck_assert_uint_eq(test_stats(en).captures, 3);
+    ck_assert_uint_eq(test_stats(en).fallbacks, 1);
+    ck_assert_uint_eq(test_stats(en).replays, 2 + 3);
     test_engine()->destroy(en);
     od_model_destroy(model);
 }
@@ -84,15 +66,15 @@ END_TEST
 /* One graph was asked for: what comes second runs as plain launches and counts as such. _i: fused off, on. */
 START_TEST(no_more_graphs_than_asked_for) {
     const request r = {.batch = 1, .variates = 2, .steps = 9, .patches = 3, .groups = 1, .seed = 5};
-    od_model *model = tiny();
+    od_model *model = test_tiny();
     od_options options = od_options_default();
     options.fused = _i;
     options.captures = 1;
     od_engine *en = test_engine_of(model, &options);
     request_hash(en, &r, model->config.patch);
-    ck_assert_uint_eq(stats_of(en).captures, 1);
-    ck_assert_uint_eq(stats_of(en).replays, 1);
-    ck_assert_uint_eq(stats_of(en).fallbacks, 3);
+    ck_assert_uint_eq(test_stats(en).captures, 1);
+    ck_assert_uint_eq(test_stats(en).replays, 1);
+    ck_assert_uint_eq(test_stats(en).fallbacks, 3);
     test_engine()->destroy(en);
     od_model_destroy(model);
 }
@@ -101,19 +83,19 @@ END_TEST
 /* Graphs that were dropped on request count no more, those of prefills neither. */
 START_TEST(a_recapture_gives_all_captures_back) {
     const request r = {.batch = 1, .variates = 2, .steps = 9, .patches = 2, .groups = 1, .seed = 5};
-    od_model *model = tiny();
+    od_model *model = test_tiny();
     od_options options = od_options_default();
     options.fused = true;
     options.captures = 3;
     od_engine *en = test_engine_of(model, &options);
     const uint64_t want = request_hash(en, &r, model->config.patch);
     for (size_t round = 1; round <= 7; round++) {
-        ck_assert_uint_eq(stats_of(en).captures, 2 * round);
-        ck_assert_uint_eq(stats_of(en).replays, 3 * round);
+        ck_assert_uint_eq(test_stats(en).captures, 2 * round);
+        ck_assert_uint_eq(test_stats(en).replays, 3 * round);
         ck_assert(!test_engine()->recapture(en, &err));
         ck_assert(request_hash(en, &r, model->config.patch) == want);
     }
-    ck_assert_uint_eq(stats_of(en).fallbacks, 0);
+    ck_assert_uint_eq(test_stats(en).fallbacks, 0);
     test_engine()->destroy(en);
     od_model_destroy(model);
 }

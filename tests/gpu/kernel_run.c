@@ -46,7 +46,6 @@ void test_kernel_run(int order, enum od_kernel kernel, od_grid grid, const void 
 }
 
 void test_product_run(const od_product_args *args, size_t max_rows) {
-    ck_assert_msg(!test_device()->product(dev, args, max_rows, max_rows / 2 + 1, &err), "%s",
-                  err.text);
+    ck_assert_msg(!test_device()->product(dev, args, max_rows, max_rows / 2 + 1, &err), "%s", err.text);
     ck_assert_msg(!test_device()->sync(dev, &err), "%s", err.text);
 }

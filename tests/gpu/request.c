@@ -229,6 +229,12 @@ od_model *test_model(const od_config *config, uint64_t seed) {
     return model;
 }
 
+od_model *test_tiny(void) {
+    od_config config;
+    ck_assert(!od_config_preset(&config, "seed-tiny", &err));
+    return test_model(&config, 3);
+}
+
 od_engine *test_engine_of(const od_model *model, const od_options *options) {
     od_engine *engine;
     ck_assert_msg(!test_engine()->create(&engine, model, options, &err), "%s", err.text);
@@ -245,4 +251,10 @@ double test_seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void player_play(player *p, series *s, od_engine *engine, const request *r, size_t patch) {
+    series_make(s, r, patch);
+    player_open(p, engine, r, s, -1);
+    while (!player_done(p)) player_call(p);
 }

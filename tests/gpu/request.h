@@ -54,6 +54,9 @@ bool player_done(const player *p);
 void player_call(player *p); /* the next call */
 void player_close(player *p);
 
+/* From open to the last call; the player and the series are then the caller's to close and free. */
+void player_play(player *p, series *s, od_engine *engine, const request *r, size_t patch);
+
 /* All outputs of the last calls are equal bit by bit, and finite. With `row` >= 0, a's are of that element of b's
  * batch. The test fails with the tensor's name and place. */
 void same_outputs(const player *a, const player *b, const char *what);
@@ -80,6 +83,7 @@ bool rows_are_independent(const od_options *options);
 
 /* Model of a configuration with weights from a seed, engine of a model; both fail the test on an error. */
 od_model *test_model(const od_config *config, uint64_t seed);
+od_model *test_tiny(void); /* of seed-tiny */
 od_engine *test_engine_of(const od_model *model, const od_options *options);
 od_stats test_stats(od_engine *engine);
 

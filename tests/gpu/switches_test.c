@@ -12,26 +12,8 @@
 
 static od_error err;
 
-static od_model *tiny(void) {
-    od_config config;
-    ck_assert(!od_config_preset(&config, "seed-tiny", &err));
-    return test_model(&config, 3);
-}
-
-static void play(od_engine *en, od_model *model, const request *r, player *p, series *s) {
-    series_make(s, r, model->config.patch);
-    player_open(p, en, r, s, -1);
-    while (!player_done(p)) player_call(p);
-}
-
-static od_stats stats_of(od_engine *en) {
-    od_stats stats;
-    test_engine()->stats(en, &stats);
-    return stats;
-}
-
 START_TEST(the_way_back_is_plain_launches) {
-    od_model *model = tiny();
+    od_model *model = test_tiny();
     od_options options = od_options_default();
     const request r = {.batch = 1, .variates = 2, .steps = 9, .patches = 2, .groups = 1, .seed = 5};
     options.fused = true;
@@ -45,8 +27,8 @@ START_TEST(the_way_back_is_plain_launches) {
         if (cases[i].value) setenv("OD_DISABLE_FAST", cases[i].value, 1);
         od_engine *en = test_engine_of(model, &options);
         unsetenv("OD_DISABLE_FAST");
-        play(en, model, &r, &p, &s);
-        const od_stats stats = stats_of(en);
+        player_play(&p, &s, en, &r, model->config.patch);
+        const od_stats stats = test_stats(en);
         ck_assert_int_eq(stats.rolled_back, cases[i].back);
         ck_assert_uint_eq(stats.captures, cases[i].back ? 0 : 2);
         ck_assert_uint_eq(stats.replays, cases[i].back ? 0 : 3);
@@ -61,7 +43,7 @@ END_TEST
 /* Fused kernels, buckets filled to the last token: every layer of every token is there. Fresh memory is NaN. */
 START_TEST(hidden_states_of_a_full_bucket_are_all_there) {
     const request r = {.batch = 2, .variates = 4, .steps = 32, .patches = 1, .groups = 1, .seed = 5}; /* 64, then 8 */
-    od_model *model = tiny();
+    od_model *model = test_tiny();
     od_options options = od_options_default();
     options.fused = options.hidden = true;
     od_engine *en = test_engine_of(model, &options);
@@ -86,7 +68,7 @@ START_TEST(a_call_that_finds_no_memory_leaves_no_trace) {
     static const enum od_cache caches[] = {OD_CACHE_DYNAMIC, OD_CACHE_FIXED};
     enum { LIMIT = 64, P = 4, CONTEXT = 12, STEPS = CONTEXT + 5 * P };
     if (!test_device()->emulated) return; /* elsewhere a capture takes no memory of ours but at its end */
-    od_model *model = tiny();
+    od_model *model = test_tiny();
     od_options options = od_options_default();
     options.fused = _i % 2;
     options.cache = caches[_i / 2];
@@ -99,7 +81,7 @@ START_TEST(a_call_that_finds_no_memory_leaves_no_trace) {
     series_make(&s, &r, P);
     const uint64_t want = request_hash(en, &r, P);
     ck_assert(!test_engine()->recapture(en, &err));
-    const od_stats before = stats_of(en);
+    const od_stats before = test_stats(en);
     for (uint64_t n = 1; failed && n < 200; n++) {
         enum od_status status = OD_OK;
         uint64_t hash = 0;
@@ -125,8 +107,8 @@ START_TEST(a_call_that_finds_no_memory_leaves_no_trace) {
         ck_assert_msg(hash == want, "after allocation %llu failed", (unsigned long long)n);
         player_close(&p);
         ck_assert(!test_engine()->recapture(en, &err));
-        ck_assert_uint_eq(stats_of(en).device_live, before.device_live);
-        ck_assert_uint_eq(stats_of(en).host_live, before.host_live);
+        ck_assert_uint_eq(test_stats(en).device_live, before.device_live);
+        ck_assert_uint_eq(test_stats(en).host_live, before.host_live);
     }
     ck_assert(!failed);
     ck_assert_int_gt(failures, options.cache == OD_CACHE_DYNAMIC ? 10 : 4);
@@ -147,7 +129,7 @@ static const od_tensor *tensor_of(od_session *s, const char *name) {
 /* _i: fused off, fused on. */
 START_TEST(the_last_patch_alone_has_the_bits_of_all) {
     enum { ROWS = 3, PATCHES = 5, P = 4, N = PATCHES * P };
-    od_model *model = tiny();
+    od_model *model = test_tiny();
     float value[ROWS * N], loc[2][ROWS * P];
     uint8_t mask[ROWS * N];
     int32_t id[ROWS * N] = {0};
@@ -181,7 +163,7 @@ END_TEST
 /* What is timed before a shape's first call leaves no trace in any answer, whatever was decoded before it; nor do
  * shapes past the number that are timed. _i: fused off, fused on. */
 START_TEST(timing_changes_no_bit) {
-    od_model *model = tiny();
+    od_model *model = test_tiny();
     for (int k = 0; k < 2; k++) {
         od_options options = od_options_default();
         options.fused = _i;
@@ -209,7 +191,7 @@ END_TEST
 /* A dynamic cache takes no memory before it is needed, and at most twice what it holds. */
 START_TEST(a_dynamic_cache_grows_with_what_it_holds) {
     enum { ROWS = 2, LIMIT = 50, P = 4 }; /* no power of two: the last growth ends at the limit */
-    od_model *model = tiny();
+    od_model *model = test_tiny();
     const od_config *c = &model->config;
     const size_t patch = od_config_time_layers(c) * ROWS * c->d_model * 2 * sizeof(float); /* keys and values */
     od_options options = od_options_default();
@@ -224,12 +206,12 @@ START_TEST(a_dynamic_cache_grows_with_what_it_holds) {
         options.cache = dynamic ? OD_CACHE_DYNAMIC : OD_CACHE_FIXED;
         od_engine *en = test_engine_of(model, &options);
         ck_assert(!test_engine()->session_open(&s, en, 1, ROWS, LIMIT * P, &err));
-        live[dynamic] = stats_of(en).device_live;
+        live[dynamic] = test_stats(en).device_live;
         size_t before = live[dynamic];
         ck_assert(!test_engine()->prefill(s, &w, &err));
         for (size_t held = 1; held <= LIMIT; held++) {
             if (held > 1) ck_assert(!test_engine()->decode(s, NULL, &err));
-            const size_t room = (stats_of(en).device_live - before) / patch;
+            const size_t room = (test_stats(en).device_live - before) / patch;
             if (dynamic)
                 ck_assert_msg(room >= held && room <= 2 * held && room <= LIMIT, "%zu patches: room for %zu", held,
                               room);
