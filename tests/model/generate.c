@@ -6,7 +6,15 @@
 #include "model/case_internal.h"
 #include "model/suites.h"
 
-enum { MANY = 20000 };
+/* A sanitizer takes five times as long. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED __has_feature(address_sanitizer)
+#else
+#define SANITIZED 0
+#endif
+enum { MANY = SANITIZED ? 4000 : 20000 };
 
 static void check_good(const od_case *c, const char *what, uint64_t i) {
     od_error e = {0};
@@ -160,6 +168,9 @@ static const char *const what[] = {"normal",
                                    "teacher",
                                    "cache off",
                                    "graph off",
+                                   "cache dynamic",
+                                   "fused",
+                                   "fused off",
                                    "one patch",
                                    "length no multiple of P",
                                    "P = 1",
@@ -218,6 +229,9 @@ static bool has(const od_case *c, int i) {
         teacher,
         c->options.cache == OD_CACHE_OFF,
         !c->options.graph,
+        c->options.cache == OD_CACHE_DYNAMIC,
+        c->options.fused,
+        !c->options.fused,
         one,
         odd,
         m->patch == 1,
