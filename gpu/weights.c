@@ -28,37 +28,46 @@ static size_t lay_out(od_engine *en) {
     return at;
 }
 
-/* Row q·D + j·H + h becomes row q·D + h·d + j. */
+/* Of part q of three, row j·H + h becomes row h·d + j. */
 static void order_features(float *out, const float *in, const od_config *c, size_t width) {
     const size_t d = c->d_model / c->n_head;
-    for (size_t q = 0; q < 3; q++)
-        for (size_t h = 0; h < c->n_head; h++)
-            for (size_t j = 0; j < d; j++)
-                memcpy(out + (q * c->d_model + h * d + j) * width, in + (q * c->d_model + j * c->n_head + h) * width,
-                       width * sizeof(float));
+    for (size_t h = 0; h < c->n_head; h++)
+        for (size_t j = 0; j < d; j++)
+            memcpy(out + (h * d + j) * width, in + (j * c->n_head + h) * width, width * sizeof(float));
 }
 
 /* The scratch of the fused upload, on the host and on the device. */
 typedef struct staging {
-    float *ordered;                /* one layer's QKV */
+    float *ordered;                /* a third of a layer's QKV */
     float *unembed, *unembed_bias; /* device: CHUNK steps' rows */
     float *head[4], *head_bias[4]; /* device */
 } staging;
+
+/* A third at a time: the host needs room for no more. */
+static enum od_status upload_ordered(od_engine *en, staging *st, size_t i, od_error *e) {
+    const od_config *c = &en->model->config;
+    const od_weight_spec *spec = &en->model->weights[i];
+    const size_t part = spec->count / 3;
+    enum od_status status = OD_OK;
+    for (size_t q = 0; q < 3 && !status; q++) {
+        order_features(st->ordered, en->model->data + spec->offset + q * part, c, part / c->d_model);
+        status = en->ops->upload(en->dev, en->weights + en->place[i] + q * part, st->ordered, part * sizeof(float), e);
+        if (!status) status = en->ops->sync(en->dev, e); /* the copy may still be reading */
+    }
+    return status;
+}
 
 static enum od_status upload_all(od_engine *en, staging *st, od_error *e) {
     const od_model *m = en->model;
     enum od_status status = OD_OK;
     for (size_t i = 0; i < m->n_weight && !status; i++) {
         const od_weight_spec *spec = &m->weights[i];
-        const float *from = m->data + spec->offset;
         if (en->options.fused && is_folded(spec->kind)) continue;
-        if (en->options.fused && (spec->kind == OD_W_QKV || spec->kind == OD_W_QKV_BIAS)) {
-            order_features(st->ordered, from, &m->config, spec->kind == OD_W_QKV ? m->config.d_model : 1);
-            from = st->ordered;
-        }
-        status = en->ops->upload(en->dev, en->weights + en->place[i], from, spec->count * sizeof(float), e);
-        /* the copy may still be reading st->ordered */
-        if (!status && from == st->ordered) status = en->ops->sync(en->dev, e);
+        if (en->options.fused && (spec->kind == OD_W_QKV || spec->kind == OD_W_QKV_BIAS))
+            status = upload_ordered(en, st, i, e);
+        else
+            status = en->ops->upload(en->dev, en->weights + en->place[i], m->data + spec->offset,
+                                     spec->count * sizeof(float), e);
     }
     return status;
 }
@@ -102,15 +111,16 @@ static enum od_status fold_heads(od_engine *en, staging *st, od_error *e) {
 static enum od_status upload_fused(od_engine *en, od_error *e) {
     const od_config *c = &en->model->config;
     const size_t d = c->d_model, k = c->n_component;
+    const size_t chunk = c->patch < CHUNK ? c->patch : CHUNK;
     staging st = {0};
-    od_slice slices[10] = {{(void **)&st.unembed, CHUNK * d * d * sizeof(float), "unembedding"},
-                           {(void **)&st.unembed_bias, CHUNK * d * sizeof(float), "unembedding"}};
+    od_slice slices[10] = {{(void **)&st.unembed, chunk * d * d * sizeof(float), "unembedding"},
+                           {(void **)&st.unembed_bias, chunk * d * sizeof(float), "unembedding"}};
     size_t n = 2;
     for (size_t h = 0; h < (c->mixture ? 4u : 3u); h++) {
         slices[n++] = (od_slice){(void **)&st.head[h], k * d * sizeof(float), "head"};
         slices[n++] = (od_slice){(void **)&st.head_bias[h], k * sizeof(float), "head"};
     }
-    st.ordered = od_heap_alloc(&en->heap, 3 * d * d, sizeof(float), "QKV weights", e);
+    st.ordered = od_heap_alloc(&en->heap, d * d, sizeof(float), "QKV weights", e);
     enum od_status status = st.ordered ? en->ops->alloc_many(en->dev, slices, n, e) : OD_NO_MEMORY;
     if (status) n = 0;
     if (!status) status = upload_all(en, &st, e);
