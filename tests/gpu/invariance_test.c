@@ -53,7 +53,7 @@ static request small(uint64_t seed) {
 START_TEST(a_row_does_not_depend_on_the_batch_around_it) {
     static const size_t batches[] = {2, 3, 5, 8, 16, 17, 33, 64};
     if (!prepare(_i)) return;
-    for (size_t k = 0; rows_are_independent(&options) && k < sizeof batches / sizeof batches[0]; k++) {
+    for (size_t k = 0; k < sizeof batches / sizeof batches[0]; k++) {
         if (TEST_SANITIZED && k % 4 != 1) continue;
         if (test_device()->emulated && _i / MODES == 3 && k % 3 != 1) continue; /* the largest model, on a CPU */
         request r = small(100 + k);
@@ -87,7 +87,7 @@ END_TEST
 /* Several tiles of keys, in buckets that differ: a tile must not follow from the bucket. Batch 1 against 5 and 9. */
 START_TEST(a_long_row_does_not_depend_on_the_batch_around_it) {
     if (!prepare(_i)) return;
-    for (size_t batch = 5; rows_are_independent(&options) && batch <= 9; batch += 4) {
+    for (size_t batch = 5; batch <= 9; batch += 4) {
         request r = {
             .batch = batch, .variates = 1, .steps = 67 * config.patch, .patches = 2, .groups = 1, .seed = batch};
         series s;

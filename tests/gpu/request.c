@@ -218,10 +218,6 @@ bool test_can(const od_config *config, const od_options *options) {
     return test_engine()->can(&c, why, sizeof why);
 }
 
-bool rows_are_independent(const od_options *options) {
-    return options->fused || test_device()->emulated;
-}
-
 od_model *test_model(const od_config *config, uint64_t seed) {
     od_model *model;
     ck_assert_msg(!od_model_create(&model, config, &err), "%s", err.text);

@@ -78,9 +78,6 @@ bool test_options(od_options *options, char *text, size_t size, unsigned number)
 /* Does the engine under test take the options for the model? */
 bool test_can(const od_config *config, const od_options *options);
 
-/* May a row's bits depend on the rows around it? cuBLAS does not promise that they do not. */
-bool rows_are_independent(const od_options *options);
-
 /* Model of a configuration with weights from a seed, engine of a model; both fail the test on an error. */
 od_model *test_model(const od_config *config, uint64_t seed);
 od_model *test_tiny(void); /* of seed-tiny */
