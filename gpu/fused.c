@@ -8,8 +8,8 @@
 #include "gpu/engine.h"
 #include "gpu/fused_grid.h"
 #include "gpu/fused_grid_attention.h"
-#include "gpu/kernels/row_plan.h"
 #include "gpu/row_chain.h"
+#include "gpu/row_plan.h"
 
 typedef struct chain {
     od_engine *en;

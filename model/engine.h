@@ -36,7 +36,8 @@ typedef struct od_stats {
     uint64_t cache_hits;   /* decode calls that used cached keys */
     uint64_t fallbacks;    /* calls that an option wanted on the fast path and that left it */
     uint64_t replaced;     /* forecast values that were NaN, infinite or too large and became 0 */
-    const char *math_mode; /* "float32", "float64", "tf32": as the library reports it, not as it was asked */
+    const char *math_mode; /* "float32", "float64", "tf32": as the library reports it, not as it was asked; or the
+                            * method of products of one's own, as "3xtf32" */
     const char *device;    /* "cpu (OpenBLAS 0.3.21 …)", "NVIDIA H100 …", "twin" */
     bool rolled_back;      /* OD_DISABLE_FAST: the options graph, fused and autotune were ignored */
     bool emulated;         /* kernels written for another device run here: their timings say nothing of that one */

@@ -75,6 +75,7 @@ static enum od_status cuda_failed(cudaError_t code, const char *what, od_error *
         cudaError_t code_ = (call);                                                                                    \
         if (code_ != cudaSuccess) return cuda_failed(code_, what, e);                                                  \
     } while (0)
+
 static enum od_status take_memory(char **out, size_t bytes, const char *what, size_t live, od_error *e) {
     size_t free_bytes = 0, total = 0;
     const cudaError_t code = cudaMalloc((void **)out, bytes);

@@ -3,7 +3,7 @@
 #define OD_GPU_ROW_PRODUCT_CUH
 
 #include "gpu/kernels/kernel.cuh"
-#include "gpu/kernels/row_plan.h"
+#include "gpu/row_plan.h"
 
 namespace od_row {
 

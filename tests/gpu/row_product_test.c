@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "gpu/kernels/row_plan.h"
+#include "gpu/row_plan.h"
 #include "tests/gpu/kernel_run.h"
 
 enum { MOST_ROWS = 17, MOST_OUTS = 800, MOST_DEPTH = 64, CAPACITY = 64 };

@@ -5,20 +5,9 @@
 
 #include "gpu/device/device.h"
 #include "gpu/gpu.h"
+#include "tests/common/sanitized.h"
 
-/* A sanitizer makes the twin five times slower: it is given fewer cases of each kind, not fewer kinds. */
-#if defined(__SANITIZE_ADDRESS__)
-#define TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TEST_SANITIZED 1
-#endif
-#endif
-#ifndef TEST_SANITIZED
-#define TEST_SANITIZED 0
-#endif
-
-/* A sanitizer takes ten times as long: there every fourth round of a long loop is enough. */
+/* Under a sanitizer every fourth round of a long loop is enough. */
 static inline bool test_left_out(int round) {
     return TEST_SANITIZED && round % 4 != 0;
 }

@@ -5,16 +5,9 @@
 
 #include "model/case_internal.h"
 #include "model/suites.h"
+#include "tests/common/sanitized.h"
 
-/* A sanitizer takes five times as long. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#define SANITIZED __has_feature(address_sanitizer)
-#else
-#define SANITIZED 0
-#endif
-enum { MANY = SANITIZED ? 4000 : 20000 };
+enum { MANY = TEST_SANITIZED ? 4000 : 20000 };
 
 static void check_good(const od_case *c, const char *what, uint64_t i) {
     od_error e = {0};
