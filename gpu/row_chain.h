@@ -13,6 +13,7 @@
 enum {
     OD_CHAIN_ROWS = 8,           /* rows a block */
     OD_CHAIN_THREADS = 256,      /* a block */
+    OD_CHAIN_PARTS = 8,          /* sums that a row's squares are added up in */
     OD_CHAIN_FLOATS = 24 * 1024, /* shared memory a block, at most */
     OD_CHAIN_WEIGHTS = 1 << 14   /* floats of one product's weights, at most */
 };
@@ -56,8 +57,8 @@ OD_CHAIN od_grid od_chain_grid(const od_row_chain_args *chain, size_t capacity) 
     grid.x = (unsigned)((capacity + OD_CHAIN_ROWS - 1) / OD_CHAIN_ROWS);
     grid.y = 1;
     grid.threads = OD_CHAIN_THREADS;
-    grid.shared =
-        (chain->floats + OD_CHAIN_ROWS) * (unsigned)sizeof(float) + 2 * OD_CHAIN_ROWS * (unsigned)sizeof(int64_t);
+    grid.shared = (chain->floats + OD_CHAIN_PARTS * OD_CHAIN_ROWS) * (unsigned)sizeof(float) +
+                  2 * OD_CHAIN_ROWS * (unsigned)sizeof(int64_t);
     return grid;
 }
 

@@ -37,63 +37,84 @@ OD_DEVICE void add(Rows &sum, const float *x, float w) {
     sum.v[3] = od_fma(p.w, w, sum.v[3]);
 }
 
-/* x·w for four rows; the norm's scale goes with w. */
-template <bool normed> OD_DEVICE Rows dot(const float *x, const float *w, const float *scale, uint32_t depth) {
-    Rows sum = {};
-    if (depth % 4 == 0) {
-        OD_UNROLL_BY(2)
-        for (uint32_t i = 0; i < depth; i += 4) {
-            float4 q = od_load4(w + i);
-            if (normed) {
-                const float4 s = od_load4(scale + i);
-                q = float4{q.x * s.x, q.y * s.y, q.z * s.z, q.w * s.w};
-            }
-            add(sum, x + i * OD_CHAIN_ROWS, q.x);
-            add(sum, x + (i + 1) * OD_CHAIN_ROWS, q.y);
-            add(sum, x + (i + 2) * OD_CHAIN_ROWS, q.z);
-            add(sum, x + (i + 3) * OD_CHAIN_ROWS, q.w);
-        }
-    } else {
-        for (uint32_t i = 0; i < depth; i++) add(sum, x + i * OD_CHAIN_ROWS, normed ? w[i] * scale[i] : w[i]);
+/* Weights of output j at feature i, four of them, times the norm's scale if there is one. */
+template <bool normed> OD_DEVICE float4 weights_at(const float *w, const float *scale, uint32_t i) {
+    float4 q = od_load4(w + i);
+    if (normed) {
+        const float4 s = od_load4(scale + i);
+        q = float4{q.x * s.x, q.y * s.y, q.z * s.z, q.w * s.w};
     }
-    return sum;
+    return q;
 }
 
-/* The norm's factor of row t: 1 / sqrt(mean(x²) + 1e-8), in eight sums. */
-OD_DEVICE float root_of(const float *x, uint32_t depth, unsigned t) {
-    float sum[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-    uint32_t i = 0;
-    for (; i + 8 <= depth; i += 8) {
-        OD_UNROLL
-        for (uint32_t k = 0; k < 8; k++) {
-            const float v = x[(i + k) * OD_CHAIN_ROWS + t];
-            sum[k] = od_fma(v, v, sum[k]);
+/* x·w for four rows, and x·up where up is given (a gated link's other half). */
+template <bool normed, bool gated>
+OD_DEVICE void dot(Rows &sum, Rows &more, const float *x, const float *w, const float *up, const float *scale,
+                   uint32_t depth) {
+    if (depth % 4 == 0) {
+        OD_UNROLL_BY(4)
+        for (uint32_t i = 0; i < depth; i += 4) {
+            const float4 q = weights_at<normed>(w, scale, i), p = gated ? weights_at<normed>(up, scale, i) : q;
+            const float part[4] = {q.x, q.y, q.z, q.w}, other[4] = {p.x, p.y, p.z, p.w};
+            OD_UNROLL
+            for (uint32_t k = 0; k < 4; k++) {
+                add(sum, x + (i + k) * OD_CHAIN_ROWS, part[k]);
+                if (gated) add(more, x + (i + k) * OD_CHAIN_ROWS, other[k]);
+            }
+        }
+    } else {
+        for (uint32_t i = 0; i < depth; i++) {
+            add(sum, x + i * OD_CHAIN_ROWS, normed ? w[i] * scale[i] : w[i]);
+            if (gated) add(more, x + i * OD_CHAIN_ROWS, normed ? up[i] * scale[i] : up[i]);
         }
     }
-    for (; i < depth; i++) sum[0] = od_fma(x[i * OD_CHAIN_ROWS + t], x[i * OD_CHAIN_ROWS + t], sum[0]);
-    const float all = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-    return 1.0f / sqrtf(all / (float)depth + 1e-8f);
+}
+
+/* Towards the norm's factors: each row's squares in so many sums, a thread each. parts: [OD_CHAIN_PARTS, rows]. */
+OD_DEVICE void square(float *parts, const float *x, uint32_t depth, unsigned t) {
+    float sum = 0;
+    if (t >= OD_CHAIN_PARTS * OD_CHAIN_ROWS) return;
+    for (uint32_t i = t / OD_CHAIN_ROWS; i < depth; i += OD_CHAIN_PARTS) {
+        const float v = x[i * OD_CHAIN_ROWS + t % OD_CHAIN_ROWS];
+        sum = od_fma(v, v, sum);
+    }
+    parts[t] = sum;
+}
+
+/* The norm's factors of four rows: 1 / sqrt(mean(x²) + 1e-8). */
+OD_DEVICE Rows roots_of(const float *parts, uint32_t depth) {
+    Rows sum[OD_CHAIN_PARTS], root;
+    OD_UNROLL
+    for (uint32_t k = 0; k < OD_CHAIN_PARTS; k++) {
+        const float4 v = od_load4(parts + k * OD_CHAIN_ROWS);
+        sum[k] = Rows{{v.x, v.y, v.z, v.w}};
+    }
+    OD_UNROLL
+    for (uint32_t i = 0; i < HALF; i++) {
+        const float all = ((sum[0].v[i] + sum[1].v[i]) + (sum[2].v[i] + sum[3].v[i])) +
+                          ((sum[4].v[i] + sum[5].v[i]) + (sum[6].v[i] + sum[7].v[i]));
+        root.v[i] = od_inverse_root(all / (float)depth + 1e-8f);
+    }
+    return root;
 }
 
 /* Outputs of a link, one a thread for four rows. places: of each row in y, or -1. */
-template <bool normed>
-OD_DEVICE void follow(const od_chain_link &l, const od_call *c, float *shared, const float *roots,
-                      const int64_t *places, unsigned t, unsigned threads) {
+template <bool normed, bool gated>
+OD_DEVICE void follow(const od_chain_link &l, float *out, float *shared, const float *parts, const int64_t *places,
+                      unsigned t, unsigned threads) {
     const uint32_t stride = od_chain_stride(l.depth);
     const float *w = shared + l.w_at, *bias = w + od_chain_bias_at(&l), *scale = w + od_chain_norm_at(&l);
     const uint32_t first = t % 2 * HALF;
     const float *x = shared + l.x_at + first;
-    float *out = static_cast<float *>(c->scratch[l.y]);
     for (uint32_t j = t / 2; j < l.outs; j += threads / 2) {
-        const Rows sum = dot<normed>(x, w + j * stride, scale, l.depth);
-        Rows up = {};
-        if (l.epilogue == OD_EPILOGUE_SWIGLU) up = dot<normed>(x, w + (l.outs + j) * stride, scale, l.depth);
+        Rows sum = {}, up = {}, root = {{1, 1, 1, 1}};
+        dot<normed, gated>(sum, up, x, w + j * stride, w + (l.outs + j) * stride, scale, l.depth);
+        if (normed) root = roots_of(parts + first, l.depth);
         OD_UNROLL
         for (uint32_t i = 0; i < HALF; i++) {
             const uint32_t r = first + i;
-            const float root = normed ? roots[r] : 1;
-            float v = od_fma(sum.v[i], root, bias[j]), *kept = shared + l.y_at + j * OD_CHAIN_ROWS + r;
-            if (l.epilogue == OD_EPILOGUE_SWIGLU) v = v / (1.0f + expf(-v)) * od_fma(up.v[i], root, bias[l.outs + j]);
+            float v = od_fma(sum.v[i], root.v[i], bias[j]), *kept = shared + l.y_at + j * OD_CHAIN_ROWS + r;
+            if (gated) v = v / (1.0f + expf(-v)) * od_fma(up.v[i], root.v[i], bias[l.outs + j]);
             if (l.epilogue == OD_EPILOGUE_RESIDUAL) v += *kept;
             if (l.keep) *kept = v;
             if (places[r] >= 0) out[places[r] * l.outs + j] = v;
@@ -115,8 +136,8 @@ OD_KERNEL_EARLY(row_chain, struct od_row_chain_args) {
     const od_call *c = a.call;
     const uint32_t first = b.x * OD_CHAIN_ROWS;
     if (first >= c->n_token) return;
-    const uint32_t rows = OD_CHAIN_ROWS, n = c->n_token - first < rows ? c->n_token - first : rows;
-    float *shared = OD_SHARED(b, float, a.floats), *roots = OD_SHARED(b, float, OD_CHAIN_ROWS);
+    const uint32_t left = c->n_token - first, n = left < (uint32_t)OD_CHAIN_ROWS ? left : (uint32_t)OD_CHAIN_ROWS;
+    float *shared = OD_SHARED(b, float, a.floats), *parts = OD_SHARED(b, float, OD_CHAIN_PARTS *OD_CHAIN_ROWS);
     int64_t *places = OD_SHARED(b, int64_t, 2 * OD_CHAIN_ROWS); /* of a token's row, and of a head's */
     OD_PHASE(t, b) {
         for (uint32_t i = 0; i < a.n_link; i++)
@@ -124,30 +145,37 @@ OD_KERNEL_EARLY(row_chain, struct od_row_chain_args) {
         od_copy_commit();
         if (t < 2 * OD_CHAIN_ROWS) places[t] = od_chain::place_of(c, first + t % OD_CHAIN_ROWS, t >= OD_CHAIN_ROWS);
     }
+    const float *from[OD_CHAIN_LOADS]; /* the call block is known ahead of the kernel's turn */
+    OD_UNROLL
+    for (uint32_t k = 0; k < OD_CHAIN_LOADS; k++)
+        from[k] = k < a.n_load ? static_cast<const float *>(c->scratch[a.load[k].slot]) : NULL;
     od_await(b);
     OD_PHASE(t, b) {
-        for (uint32_t k = 0; k < a.n_load; k++) {
+        OD_UNROLL
+        for (uint32_t k = 0; k < OD_CHAIN_LOADS; k++) {
+            if (k >= a.n_load) continue;
             const uint32_t width = a.load[k].width;
-            const float *from = static_cast<const float *>(c->scratch[a.load[k].slot]) + (uint64_t)first * width;
+            const float *const rows = from[k] + (uint64_t)first * width;
             for (uint32_t i = t; i < OD_CHAIN_ROWS * width; i += b.threads)
-                shared[a.load[k].at + i % width * OD_CHAIN_ROWS + i / width] = i < n * width ? from[i] : 0;
+                shared[a.load[k].at + i % width * OD_CHAIN_ROWS + i / width] = i < n * width ? rows[i] : 0;
         }
         od_copy_wait<0>();
     }
     for (uint32_t i = 0; i < a.n_link; i++) {
         const od_chain_link &l = a.link[i];
         const int64_t *to = places + (l.head ? OD_CHAIN_ROWS : 0);
+        const bool gated = l.epilogue == OD_EPILOGUE_SWIGLU;
+        float *out = static_cast<float *>(c->scratch[l.y]);
         if (l.norm) {
             OD_PHASE(t, b) {
-                if (t < OD_CHAIN_ROWS) roots[t] = od_chain::root_of(shared + l.x_at, l.depth, t);
+                od_chain::square(parts, shared + l.x_at, l.depth, t);
             }
-            OD_PHASE(t, b) {
-                od_chain::follow<true>(l, c, shared, roots, to, t, b.threads);
-            }
-        } else {
-            OD_PHASE(t, b) {
-                od_chain::follow<false>(l, c, shared, roots, to, t, b.threads);
-            }
+        }
+        OD_PHASE(t, b) {
+            if (l.norm && gated) od_chain::follow<true, true>(l, out, shared, parts, to, t, b.threads);
+            if (l.norm && !gated) od_chain::follow<true, false>(l, out, shared, parts, to, t, b.threads);
+            if (!l.norm && gated) od_chain::follow<false, true>(l, out, shared, parts, to, t, b.threads);
+            if (!l.norm && !gated) od_chain::follow<false, false>(l, out, shared, parts, to, t, b.threads);
         }
     }
 }
