@@ -102,8 +102,9 @@ static enum od_status rehearse(od_engine *en, const od_shape *shape, const od_si
     return status;
 }
 
-/* Fills the call block. n_patch patches end at step `end`. */
-static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t new_count, size_t shown, bool own) {
+/* Fills the call block. n_patch patches end at step `end`; window: where on the device the call's window is. */
+static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t new_count, size_t shown, bool own,
+                         char *window) {
     const od_engine *en = s->engine;
     const od_config *c = &en->model->config;
     const size_t first = end - n_patch * c->patch, position = first / c->patch;
@@ -143,7 +144,7 @@ static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t
                     .new_count = (uint32_t)new_count,
                     .head_patch = (uint32_t)(en->options.fused ? shown : n_patch)};
     memcpy(call.scratch, en->scratch, sizeof call.scratch);
-    char *window = en->scratch[OD_SCRATCH_IN_VALUE];
+    call.scratch[OD_SCRATCH_IN_VALUE] = window;
     call.scratch[OD_SCRATCH_IN_ID] = window + od_staged_id(s->rows * new_count);
     call.scratch[OD_SCRATCH_IN_MASK] = window + od_staged_mask(s->rows * new_count, c->patch);
     if (en->recomputes) {
@@ -162,17 +163,18 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
     enum od_status status = od_session_grow(s, position + n_patch, position, e);
     if (status) return status; /* nothing has changed: the call may be tried again */
     const size_t shown = en->options.last_head ? 1 : new_count / c->patch;
-    const od_call call = make_call(s, n_patch, end, new_count, shown, own);
+    const size_t count = s->rows * new_count, bytes = own ? 0 : od_staged_mask(count, c->patch) + count;
+    /* the plain path's kernels have the window's address in their arguments, which a graph keeps */
+    const bool together = en->options.fused && bytes <= OD_CALL_WINDOW;
+    char *const window = together ? (char *)en->call + OD_CALL_HEAD : en->scratch[OD_SCRATCH_IN_VALUE];
+    const od_call call = make_call(s, n_patch, end, new_count, shown, own, window);
     const od_shape shape = shape_of(s, n_patch, new_count);
     const od_sizes sizes = {.tokens = call.n_token, .heads = s->rows * call.head_patch, .position = position};
     s->broken = true;
-    status = en->ops->upload(en->dev, en->call, &call, sizeof call, e);
+    memcpy(s->staged, &call, sizeof call);
+    status = en->ops->upload(en->dev, en->call, s->staged, together ? OD_CALL_HEAD + bytes : sizeof call, e);
     if (!status) status = rehearse(en, &shape, &sizes, e);
-    const size_t count = s->rows * new_count;
-    if (!status && !own) {
-        status = en->ops->upload(en->dev, en->scratch[OD_SCRATCH_IN_VALUE], s->staged,
-                                 od_staged_mask(count, c->patch) + count, e);
-    }
+    if (!status && bytes && !together) status = en->ops->upload(en->dev, window, s->staged + OD_CALL_HEAD, bytes, e);
     if (!status) status = run(en, &shape, &sizes, e);
     if (!status) status = en->ops->sync(en->dev, e);
     if (status) {
@@ -193,9 +195,10 @@ static enum od_status stage(od_session *s, const od_window *w, size_t pad, od_er
     if (w->stride < w->n_step)
         return od_fail(e, OD_BAD_INPUT, "rows of %zu steps lie %zu apart: at least %zu is needed", w->n_step, w->stride,
                        w->n_step);
-    float *in_value = (float *)(void *)s->staged;
-    int32_t *in_id = (int32_t *)(void *)(s->staged + od_staged_id(s->rows * n));
-    uint8_t *in_mask = (uint8_t *)s->staged + od_staged_mask(s->rows * n, patch);
+    char *const window = s->staged + OD_CALL_HEAD;
+    float *in_value = (float *)(void *)window;
+    int32_t *in_id = (int32_t *)(void *)(window + od_staged_id(s->rows * n));
+    uint8_t *in_mask = (uint8_t *)window + od_staged_mask(s->rows * n, patch);
     for (size_t r = 0; r < s->rows; r++) {
         const float *value = w->value + r * w->stride;
         const uint8_t *mask = w->mask + r * w->stride;

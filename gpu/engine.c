@@ -70,7 +70,8 @@ static enum od_status session_fill(od_session *s, od_error *e) {
     if (!status) status = od_session_reserve(s, e);
     if (!status) status = od_session_outputs_reserve(s, e);
     if (status) return status;
-    s->staged = od_heap_alloc(&en->heap, od_staged_mask(steps, en->model->config.patch) + steps, 1, "staging", e);
+    s->staged = od_heap_alloc(&en->heap, OD_CALL_HEAD + od_staged_mask(steps, en->model->config.patch) + steps, 1,
+                              "staging", e);
     return s->staged ? OD_OK : OD_NO_MEMORY;
 }
 

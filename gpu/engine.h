@@ -62,7 +62,7 @@ struct od_engine {
     float *weights;          /* on the device; weights.c */
     size_t *place;           /* of each tensor of the model's table in weights, in floats */
     float *head, *head_bias; /* fused: unembedding and heads as one matrix */
-    od_call *call;           /* device: the one dynamic input of graphs */
+    od_call *call;           /* device: the one dynamic input of graphs; fused: room for a small window behind it */
     uint32_t *replaced;      /* device counter */
     float *cosine, *sine, *xpos;
     size_t n_position; /* rows of cosine and sine */
@@ -95,8 +95,8 @@ struct od_session {
     bool broken;        /* a call failed: reset first */
 
     /* host side, taken at open */
-    char *staged; /* a call's window without gaps, so that it is one copy: od_staged_id and od_staged_mask say what lies
-                     where */
+    char *staged; /* room for a call block (OD_CALL_HEAD), then a call's window without gaps, so that it is one copy:
+                     od_staged_id and od_staged_mask say what lies where */
     od_tensor *tensor;
     size_t max_tensor;
     void **host;        /* max_tensor buffers for outputs */
@@ -123,6 +123,9 @@ enum od_status od_forward(od_engine *engine, const od_shape *shape, size_t posit
 
 /* fused.c: the same with the fused kernels, for any shape of the bucket. */
 enum od_status od_forward_fused(od_engine *engine, const od_shape *bucket, const od_sizes *sizes, od_error *e);
+
+/* Bytes of a call block with a window behind it, and of the largest such window: one copy instead of two. */
+enum { OD_CALL_HEAD = (sizeof(od_call) + 15) / 16 * 16, OD_CALL_WINDOW = 8192 };
 
 /* Where in a staged window of `count` steps (all rows together) its ids and its mask begin; the values are at 0. */
 static inline size_t od_staged_id(size_t count) {
