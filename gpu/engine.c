@@ -63,16 +63,17 @@ static enum od_status engine_create(od_engine **out, const od_device_ops *ops, c
     return OD_OK;
 }
 
+/* What other sessions share comes last: a session for which memory does not suffice leaves nothing behind. */
 static enum od_status session_fill(od_session *s, od_error *e) {
     od_engine *en = s->engine;
     const size_t steps = s->rows * s->step_limit;
-    enum od_status status = od_engine_reserve(en, s->rows * s->patch_limit, s->patch_limit, e);
-    if (!status) status = od_session_reserve(s, e);
+    enum od_status status = od_session_reserve(s, e);
     if (!status) status = od_session_outputs_reserve(s, e);
     if (status) return status;
     s->staged = od_heap_alloc(&en->heap, OD_CALL_HEAD + od_staged_mask(steps, en->model->config.patch) + steps, 1,
                               "staging", e);
-    return s->staged ? OD_OK : OD_NO_MEMORY;
+    if (!s->staged) return OD_NO_MEMORY;
+    return od_engine_reserve(en, s->rows * s->patch_limit, s->patch_limit, e);
 }
 
 /* Of a session on the fused path: the largest bucket whose products' tiles a grid can count. */

@@ -280,6 +280,7 @@ START_TEST(a_session_that_finds_no_memory_leaves_others_alone) {
     if (on_device() || !prepare(1, modes[_i])) return;
     const request r = {.batch = 2, .variates = 3, .steps = 40, .patches = 2, .groups = 2, .seed = 5};
     const uint64_t want = request_hash(engine, &r, config.patch);
+    const size_t live = test_stats(engine).device_live;
     int failures = 0;
     for (uint64_t n = 1; n < 1000; n++) {
         od_session *s = NULL;
@@ -292,6 +293,7 @@ START_TEST(a_session_that_finds_no_memory_leaves_others_alone) {
         }
         ck_assert_int_eq(status, OD_NO_MEMORY);
         ck_assert_msg(strstr(err.text, "bytes") != NULL, "%s", err.text);
+        ck_assert_uint_eq(test_stats(engine).device_live, live);
         ck_assert_msg(request_hash(engine, &r, config.patch) == want, "after allocation %llu failed",
                       (unsigned long long)n);
         failures++;
