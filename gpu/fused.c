@@ -54,7 +54,8 @@ static void product(chain *w, od_product_args args) {
         return;
     }
     if (w->bucket->step) {
-        LAUNCH(w, row_product, od_row_product_grid(&args, (uint32_t)w->bucket->capacity), args);
+        const od_row_product_args row = od_row_args(&args);
+        LAUNCH(w, row_product, od_row_product_grid(&args, (uint32_t)w->bucket->capacity), row);
         return;
     }
     if (args.norm) {

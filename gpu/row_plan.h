@@ -77,6 +77,19 @@ OD_BOTH od_row_plan od_row_plan_of(const od_product_args *a) {
     return p;
 }
 
+/* What the kernel is given: the plan comes along, for code that makes it is code that has to be fetched. */
+typedef struct od_row_product_args {
+    od_product_args product;
+    od_row_plan plan;
+} od_row_product_args;
+
+OD_BOTH od_row_product_args od_row_args(const od_product_args *product) {
+    od_row_product_args a;
+    a.product = *product;
+    a.plan = od_row_plan_of(product);
+    return a;
+}
+
 /* Shared memory, in floats. */
 OD_BOTH uint32_t od_row_weight_floats(const od_row_plan *p) {
     return p->whole ? p->groups * p->tile * p->pitch * 4 + (p->groups * 2 + 3) / 4 * 4 : 0;

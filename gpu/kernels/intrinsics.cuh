@@ -39,10 +39,15 @@ OD_DEVICE float4 od_load4_once(const float *p) {
 OD_DEVICE void od_store4(float *p, float4 v) {
     *reinterpret_cast<float4 *>(p) = v;
 }
-/* 16 bytes from device to shared memory without waiting; a thread's copies since its last commit are one group. */
+/* 16, or 4, bytes from device to shared memory without waiting; a thread's copies since its last commit are one group.
+ */
 OD_DEVICE void od_copy16(void *shared, const void *from) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(shared)),
                  "l"(from)
+                 : "memory");
+}
+OD_DEVICE void od_copy4(void *shared, const void *from) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"((unsigned)__cvta_generic_to_shared(shared)), "l"(from)
                  : "memory");
 }
 OD_DEVICE void od_copy_commit() {
@@ -80,6 +85,10 @@ OD_DEVICE void od_bulk_wait(uint64_t *barrier) {
 OD_DEVICE void od_prefetch(const void *from, uint32_t bytes) {
     asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(from)), "r"(bytes)
                  : "memory");
+}
+/* x / y within two ulps; y finite or infinite, not 0. */
+OD_DEVICE float od_divide(float x, float y) {
+    return __fdividef(x, y);
 }
 /* a·b + c: rounded once on a GPU, twice on the CPU, where one rounding may cost a call. */
 OD_DEVICE float od_fma(float a, float b, float c) {
@@ -120,6 +129,9 @@ OD_DEVICE void od_store4(float *p, float4 v) {
 OD_DEVICE void od_copy16(void *shared, const void *from) {
     memcpy(shared, from, 16);
 }
+OD_DEVICE void od_copy4(void *shared, const void *from) {
+    memcpy(shared, from, 4);
+}
 OD_DEVICE void od_copy_commit() {
 }
 template <int n> OD_DEVICE void od_copy_wait() {
@@ -132,6 +144,9 @@ OD_DEVICE void od_bulk_copy(void *shared, const void *from, uint32_t bytes, uint
 OD_DEVICE void od_bulk_wait(uint64_t *) {
 }
 OD_DEVICE void od_prefetch(const void *, uint32_t) {
+}
+OD_DEVICE float od_divide(float x, float y) {
+    return x / y;
 }
 OD_DEVICE float od_fma(float a, float b, float c) {
     return a * b + c;

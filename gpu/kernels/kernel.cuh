@@ -72,12 +72,17 @@ OD_DEVICE void od_await(const od_block &) {
     asm volatile("griddepcontrol.wait;" ::: "memory");
 }
 
-/* Shared memory beyond 48 KiB has to be asked for, once a kernel. A cudaError_t. */
+/* Once a kernel: shared memory beyond 48 KiB has to be asked for; and a multiprocessor divides its memory anew between
+ * cache and shared memory only when no block is on it, so that kernels which are to run beside each other must all ask
+ * for the same division, the most of shared memory. A cudaError_t. */
 enum { OD_SHARED_UNASKED = 48 * 1024 };
 static inline int od_raise_shared(const void *kernel) {
     int most = 0;
     cudaError_t code = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
     if (code == cudaSuccess) code = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    if (code == cudaSuccess)
+        code = cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                    cudaSharedmemCarveoutMaxShared);
     return (int)code;
 }
 

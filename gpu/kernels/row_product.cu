@@ -2,8 +2,10 @@
  *
  * A kernel of such a chain is over in a few microseconds, so nothing may wait that need not: w depends on no kernel
  * ahead, and before od_await the copy engine is already on its way with it, as far as shared memory has room; the rest
- * comes into the L2 cache. Rows of x are taken 8 at a time (grid: y), each float4 of w against all of them. A thread's
- * sums take the place of the weights that it alone has read.
+ * comes into the L2 cache. Instructions come from afar, too, when a multiprocessor runs them for the first time in a
+ * while: a quarter to a half of what warps waited for here was that, so that short code counts for more than few
+ * instructions. Rows of x are taken 8 at a time (grid: y), each float4 of w against all of them. A thread's sums take
+ * the place of the weights that it alone has read.
  *
  * The sum of an output: a lane's float4s in order, lanes by segments, segments in order. RMSNorm's scale multiplies x,
  * 1/root the sum: x/root·scale·w would need the root before the first product. */
@@ -24,7 +26,6 @@ OD_DEVICE const float *row_of(const od_product_args &a, const row_work &k, uint3
 OD_DEVICE void before(const od_product_args &a, const row_work &k, unsigned t) {
     const uint32_t kept = od_row_least(k.p.depth4, OD_ROW_KEPT * k.lanes); /* float4s of a row */
     const uint32_t group = t >> (k.p.thread_bits - 3), first = group * k.p.tile;
-    const float bias = t < k.n_weight ? a.bias[weight_of(a, k, t)] : 0;
     if (k.p.whole && group < k.p.groups && t == group << (k.p.thread_bits - 3)) {
         const uint32_t n = k.n_weight <= first ? 0 : od_row_least(k.n_weight - first, k.p.tile);
         od_bulk_open(k.landed + group, n * kept * 16);
@@ -38,21 +39,14 @@ OD_DEVICE void before(const od_product_args &a, const row_work &k, unsigned t) {
         for (uint32_t row = t; row < k.n_weight; row += k.threads)
             od_prefetch(a.w + weight_of(a, k, row) * a.depth + 4 * kept, (k.p.depth4 - kept) * 16);
     }
+    OD_UNROLL_BY(1)
+    for (uint32_t row = t; row < k.n_weight; row += k.threads) od_copy4(k.bias + row, a.bias + weight_of(a, k, row));
     if (a.norm) {
         OD_UNROLL_BY(1)
-        for (uint32_t base = t; base < a.depth; base += FLIGHT * k.threads) {
-            float v[FLIGHT];
-            OD_UNROLL
-            for (uint32_t i = 0; i < FLIGHT; i++)
-                v[i] = base + i * k.threads < a.depth ? a.norm[base + i * k.threads] : 0;
-            OD_UNROLL
-            for (uint32_t i = 0; i < FLIGHT; i++)
-                if (base + i * k.threads < a.depth) k.scale[base + i * k.threads] = v[i];
-        }
+        for (uint32_t i = t; i < a.depth; i += k.threads) od_copy4(k.scale + i, a.norm + i);
     }
-    OD_UNROLL_BY(1)
-    for (uint32_t row = t; row < k.n_weight; row += k.threads)
-        k.bias[row] = row == t ? bias : a.bias[weight_of(a, k, row)];
+    od_copy_commit();
+    od_copy_wait<0>();
 }
 
 /* x into shared memory, an eighth of the threads a row; scaled, with the sum of squares beside, where it is normed. */
@@ -89,7 +83,7 @@ OD_DEVICE void stage(const od_product_args &a, const row_work &k, unsigned t) {
     if (a.norm) k.squares[t] = (sum.x + sum.y) + (sum.z + sum.w);
 }
 
-/* Lanes to segments, eight loads at a time. */
+/* Lanes to segments, four loads at a time. */
 OD_DEVICE void gather_lanes(const od_product_args &a, const row_work &k, unsigned t) {
     const uint32_t bits = k.p.segment_bits, n = (2 * k.n_weight) << bits;
     OD_UNROLL_BY(1)
@@ -99,15 +93,15 @@ OD_DEVICE void gather_lanes(const od_product_args &a, const row_work &k, unsigne
         float4 sum = {0, 0, 0, 0};
         if (4 * h >= k.n) continue;
         OD_UNROLL_BY(1)
-        for (uint32_t base = task & ((1u << bits) - 1); base < k.p.active; base += 8u << bits) {
-            float4 v[8];
+        for (uint32_t base = task & ((1u << bits) - 1); base < k.p.active; base += 4u << bits) {
+            float4 v[4];
             OD_UNROLL
-            for (uint32_t i = 0; i < 8; i++) {
+            for (uint32_t i = 0; i < 4; i++) {
                 v[i] = float4{0, 0, 0, 0};
                 if (base + (i << bits) < k.p.active) v[i] = part[base + (i << bits)];
             }
             OD_UNROLL
-            for (uint32_t i = 0; i < 8; i++) {
+            for (uint32_t i = 0; i < 4; i++) {
                 sum.x += v[i].x;
                 sum.y += v[i].y;
                 sum.z += v[i].z;
@@ -123,21 +117,13 @@ OD_DEVICE void factors(const od_product_args &a, const row_work &k, unsigned t) 
     const uint32_t r = k.threads - 1 - t, lanes = k.threads / OD_ROW_GROUP;
     if (!a.norm || r >= k.n) return;
     float4 sum = {0, 0, 0, 0};
-    OD_UNROLL_BY(1)
-    for (uint32_t base = 0; base < lanes; base += 32) {
-        float4 v[8];
-        OD_UNROLL
-        for (uint32_t i = 0; i < 8; i++) {
-            v[i] = float4{0, 0, 0, 0};
-            if (base + 4 * i < lanes) v[i] = od_load4(k.squares + r * lanes + base + 4 * i);
-        }
-        OD_UNROLL
-        for (uint32_t i = 0; i < 8; i++) {
-            sum.x += v[i].x;
-            sum.y += v[i].y;
-            sum.z += v[i].z;
-            sum.w += v[i].w;
-        }
+    OD_UNROLL_BY(2)
+    for (uint32_t i = 0; i < lanes; i += 4) {
+        const float4 v = od_load4(k.squares + r * lanes + i);
+        sum.x += v.x;
+        sum.y += v.y;
+        sum.z += v.z;
+        sum.w += v.w;
     }
     k.factor[r] = od_inverse_root(((sum.x + sum.y) + (sum.z + sum.w)) * k.inverse_depth + 1e-8f);
 }
@@ -148,14 +134,8 @@ OD_DEVICE float total(const od_product_args &a, const row_work &k, uint32_t weig
     const float *part = reinterpret_cast<const float *>(segment) + r % 4;
     const uint32_t n = 1u << k.p.segment_bits;
     float sum = 0;
-    OD_UNROLL_BY(1)
-    for (uint32_t base = 0; base < n; base += 8) {
-        float v[8];
-        OD_UNROLL
-        for (uint32_t i = 0; i < 8; i++) v[i] = base + i < n ? part[4 * (base + i)] : 0;
-        OD_UNROLL
-        for (uint32_t i = 0; i < 8; i++) sum += v[i];
-    }
+    OD_UNROLL_BY(4)
+    for (uint32_t i = 0; i < n; i++) sum += part[4 * i];
     return od_fma(sum, factor, k.bias[weight]);
 }
 
@@ -165,8 +145,14 @@ OD_DEVICE void finish(const od_product_args &a, const row_work &k, unsigned t) {
     const float factor = a.norm ? k.factor[r] : 1;
     OD_UNROLL_BY(1)
     for (uint32_t j = t / OD_ROW_GROUP; j < k.n_output; j += k.threads / OD_ROW_GROUP) {
-        float v = total(a, k, j, r, factor);
-        if (a.epilogue == OD_EPILOGUE_SWIGLU) v = v / (1.0f + expf(-v)) * total(a, k, k.n_output + j, r, factor);
+        const uint32_t each = a.epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1;
+        float v = 0, up = 0;
+        OD_UNROLL_BY(1)
+        for (uint32_t i = 0; i < each; i++) {
+            up = v;
+            v = total(a, k, (each - 1 - i) * k.n_output + j, r, factor);
+        }
+        if (each == 2) v = od_divide(v, 1.0f + expf(-v)) * up;
         if (a.epilogue == OD_EPILOGUE_RESIDUAL) v += k.old[j * OD_ROW_GROUP + r];
         k.y[(uint64_t)r * a.outs + j] = v;
     }
@@ -213,10 +199,9 @@ OD_DEVICE void multiply_ragged(const od_product_args &a, const row_work &k, unsi
     }
 }
 
-OD_DEVICE void run(const od_product_args &a, od_block &b) {
-    row_work k;
+OD_DEVICE void run(const od_product_args &a, const od_row_plan &plan, od_block &b) {
+    row_work k = {plan};
     const od_call *c = od_global(a.call);
-    k.p = od_row_plan_of(&a);
     k.threads = b.threads;
     k.lanes = 1u << k.p.lane_bits;
     k.first = b.x * k.p.rows;
@@ -285,10 +270,11 @@ OD_DEVICE void run(const od_product_args &a, od_block &b) {
 
 #ifdef __CUDACC__
 /* Room for the next product's block beside this one's; and no arguments by way of memory. */
-static __device__ __forceinline__ void od_body_row_product(const od_product_args &a, od_block &b);
-static __global__ void __launch_bounds__(OD_ROW_THREADS, 2) od_global_row_product(const od_product_args a, int fault);
+static __device__ __forceinline__ void od_body_row_product(const od_row_product_args &a, od_block &b);
+static __global__ void __launch_bounds__(OD_ROW_THREADS, 2)
+    od_global_row_product(const od_row_product_args a, int fault);
 #endif
 
-OD_KERNEL_EARLY(row_product, od_product_args) {
-    od_row::run(a, b);
+OD_KERNEL_EARLY(row_product, od_row_product_args) {
+    od_row::run(a.product, a.plan, b);
 }

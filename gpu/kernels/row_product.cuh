@@ -11,7 +11,7 @@ enum { FLIGHT = 6 }; /* loads under way at once */
 
 /* What a block works on, and where. */
 struct row_work {
-    od_row_plan p;
+    const od_row_plan &p;
     const float *x;
     float *y;                             /* of the first row and output */
     uint32_t first, n;                    /* rows of the product */
@@ -86,7 +86,7 @@ template <int R, int O> OD_DEVICE void multiply_staged(const od_product_args &a,
     od_bulk_wait(k.landed + k.group);
     OD_UNROLL
     for (int o = 0; o < O; o++) u[o] = w[o * k.p.pitch];
-    OD_UNROLL_BY(2)
+    OD_UNROLL_BY(1)
     for (uint32_t at = k.lane, step = 0; at < k.p.depth4; at += k.lanes, step++, x += k.lanes) {
         const uint32_t done = slot;
         slot = slot + k.lanes == OD_ROW_KEPT * k.lanes ? 0 : slot + k.lanes;

@@ -44,7 +44,8 @@ static void run(float *to, const float *from, shape s, uint32_t rows, uint32_t c
                                   .depth = s.depth,
                                   .epilogue = s.epilogue,
                                   .rows = OD_ROWS_TOKENS};
-    RUN(order, row_product, od_row_product_grid(&args, capacity), args);
+    const od_row_product_args planned = od_row_args(&args);
+    RUN(order, row_product, od_row_product_grid(&args, capacity), planned);
     test_kernel_get(to, call.scratch[OD_SCRATCH_MLP], (size_t)capacity * s.outs * 4);
     for (size_t i = n; i < (size_t)capacity * s.outs; i++)
         if (s.epilogue == OD_EPILOGUE_RESIDUAL)
@@ -99,7 +100,8 @@ START_TEST(long_rows_are_exact) {
                                   .y = OD_SCRATCH_MLP,
                                   .outs = n,
                                   .depth = depth};
-    RUN(_i % TEST_ORDERS, row_product, od_row_product_grid(&args, ROWS), args);
+    const od_row_product_args planned = od_row_args(&args);
+    RUN(_i % TEST_ORDERS, row_product, od_row_product_grid(&args, ROWS), planned);
     test_kernel_get(long_y, call.scratch[OD_SCRATCH_MLP], (size_t)ROWS * n * 4);
     for (size_t i = 0; i<(size_t)ROWS * n; i += n> 1 ? 97 : 1) {
         float sum = 0;
@@ -218,7 +220,8 @@ START_TEST(heads_read_the_last_patches_of_each_row) {
                                   .outs = OUT,
                                   .depth = depth,
                                   .rows = OD_ROWS_HEAD};
-    RUN(_i % TEST_ORDERS, row_product, od_row_product_grid(&args, R * S), args);
+    const od_row_product_args planned = od_row_args(&args);
+    RUN(_i % TEST_ORDERS, row_product, od_row_product_grid(&args, R * S), planned);
     test_kernel_get(y, call.scratch[OD_SCRATCH_HEADS], R * head * OUT * 4);
     for (size_t i = 0; i < (size_t)R * head * OUT; i++) {
         const size_t row = i / OUT / head, patch = S - head + i / OUT % head;
