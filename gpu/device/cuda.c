@@ -14,11 +14,12 @@
 #include "gpu/device/tune.h"
 
 /* Each kernel's launcher, made by OD_KERNEL; returns a cudaError_t. */
-#define OD_START(name) extern int od_cuda_start_##name(od_grid grid, const void *args, int fault, void *stream);
+#define OD_START(name)                                                                                                 \
+    extern int od_cuda_start_##name(od_grid grid, const void *args, size_t size, int fault, void *stream);
 OD_KERNEL_LIST(OD_START)
 #undef OD_START
 
-typedef int (*start_function)(od_grid, const void *, int, void *);
+typedef int (*start_function)(od_grid, const void *, size_t, int, void *);
 static const start_function starts[OD_KERNEL_COUNT] = {
 #define OD_START(name) od_cuda_start_##name,
     OD_KERNEL_LIST(OD_START)
@@ -35,8 +36,8 @@ struct od_graph {
     size_t nodes;
 };
 
-/* Small uploads go through page-locked memory, where the copy need not wait for the driver to stage it: a decode step
- * has two. It is used from the front again after each synchronisation. */
+/* Small uploads go through page-locked memory, where the copy need not wait for the driver to stage it: a call has one
+ * or two. It is used from the front again after each synchronisation. */
 enum { MAILBOX = 256 * 1024 };
 
 /* A fused product's shape and the tile to use for it. */
@@ -235,7 +236,7 @@ static enum od_status launch(od_device *dev, unsigned stream, enum od_kernel ker
     assert(stream < dev->n_stream);
     if (dev->rehearsing) return OD_OK;
     count_node(dev);
-    CUDA((cudaError_t)starts[kernel](grid, args, fault, dev->streams[stream]), kernel_names[kernel]);
+    CUDA((cudaError_t)starts[kernel](grid, args, args_size, fault, dev->streams[stream]), kernel_names[kernel]);
     return OD_OK;
 }
 

@@ -39,6 +39,12 @@ const block_function functions[OD_KERNEL_COUNT] = {
 #undef OD_ENTRY
 };
 
+const size_t args_sizes[OD_KERNEL_COUNT] = {
+#define OD_ENTRY(name) od_host_args_##name,
+    OD_KERNEL_LIST(OD_ENTRY)
+#undef OD_ENTRY
+};
+
 const char *const names[OD_KERNEL_COUNT] = {
 #define OD_ENTRY(name) #name,
     OD_KERNEL_LIST(OD_ENTRY)
@@ -65,6 +71,10 @@ void shuffle(unsigned short *order, unsigned n, uint64_t seed) {
 
 extern "C" const char *od_kernel_name(enum od_kernel kernel) {
     return names[kernel];
+}
+
+extern "C" size_t od_kernel_args_size(enum od_kernel kernel) {
+    return args_sizes[kernel];
 }
 
 extern "C" int od_host_run(enum od_kernel kernel, od_grid grid, const void *args, int fault, od_host_order order) {

@@ -22,6 +22,8 @@ typedef struct od_host_order {
 int od_host_run(enum od_kernel kernel, od_grid grid, const void *args, int fault, od_host_order order);
 
 const char *od_kernel_name(enum od_kernel kernel);
+/* Bytes of the structure that a kernel takes. */
+size_t od_kernel_args_size(enum od_kernel kernel);
 
 #ifdef __cplusplus
 }

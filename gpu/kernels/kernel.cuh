@@ -54,7 +54,8 @@ template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
         AWAIT;                                                                                                         \
         od_body_##name(a, b);                                                                                          \
     }                                                                                                                  \
-    extern "C" int od_cuda_start_##name(od_grid grid, const void *args, int fault, void *stream) {                     \
+    extern "C" int od_cuda_start_##name(od_grid grid, const void *args, size_t size, int fault, void *stream) {        \
+        if (size != sizeof(args_type)) return (int)cudaErrorInvalidValue;                                              \
         static const int raised = od_raise_shared((const void *)od_global_##name);                                     \
         if (grid.shared > OD_SHARED_UNASKED && raised) return raised;                                                  \
         return od_start(od_global_##name, grid, *(const args_type *)args, fault, (cudaStream_t)stream);                \
@@ -106,6 +107,7 @@ static int od_start(void (*kernel)(Args, int), od_grid grid, const Args &args, i
 #define OD_PHASE(t, b) for (unsigned od_turn = 0, t; od_turn < (b).threads && (t = (b).order[od_turn], true); od_turn++)
 #define OD_KERNEL(name, args_type)                                                                                     \
     static void od_body_##name(const args_type &a, od_block &b);                                                       \
+    static const size_t od_host_args_##name = sizeof(args_type);                                                       \
     extern "C" void od_host_block_##name(od_block *b, const void *args) {                                              \
         od_body_##name(*(const args_type *)args, *b);                                                                  \
     }                                                                                                                  \

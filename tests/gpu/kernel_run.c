@@ -38,6 +38,7 @@ void test_kernel_get(void *host, const void *buffer, size_t bytes) {
 
 void test_kernel_run(int order, enum od_kernel kernel, od_grid grid, const void *args, size_t size) {
     const od_host_order orders[TEST_ORDERS] = {{0, 0}, {1, 0}, {2, 1}, {2, 2}, {2, 3}};
+    ck_assert_uint_eq(size, od_kernel_args_size(kernel));
     if (test_device()->emulated)
         ck_assert_int_eq(od_host_run(kernel, grid, args, 0, orders[order]), 0);
     else
