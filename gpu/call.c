@@ -83,8 +83,8 @@ static enum od_status run(od_engine *en, const od_shape *shape, const od_sizes *
     return forward(en, shape, sizes, e);
 }
 
-/* The first call of a shape, before anything of it is on the device: products are timed on scratch memory, where
- * nothing is kept from call to call. */
+/* The first call of a shape, when no more of it is on the device than what stands in the call block's buffer: products
+ * are timed on scratch memory, where nothing is kept from call to call. */
 static enum od_status rehearse(od_engine *en, const od_shape *shape, const od_sizes *sizes, od_error *e) {
     enum { FINITE = 0x3C }; /* as a float 0.0115 */
     enum od_status status = OD_OK;

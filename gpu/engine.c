@@ -166,6 +166,11 @@ static enum od_status engine_poison(od_engine *en, od_error *e) {
         enum od_status status = en->ops->fill(en->dev, en->scratch[i], OD_POISON_BYTE, bytes, e);
         if (status) return status;
     }
+    if (en->options.fused) {
+        enum od_status status =
+            en->ops->fill(en->dev, (char *)en->call + OD_CALL_HEAD, OD_POISON_BYTE, OD_CALL_WINDOW, e);
+        if (status) return status;
+    }
     return en->ops->sync(en->dev, e);
 }
 

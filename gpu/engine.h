@@ -124,9 +124,6 @@ enum od_status od_forward(od_engine *engine, const od_shape *shape, size_t posit
 /* fused.c: the same with the fused kernels, for any shape of the bucket. */
 enum od_status od_forward_fused(od_engine *engine, const od_shape *bucket, const od_sizes *sizes, od_error *e);
 
-/* Bytes of a call block with a window behind it, and of the largest such window: one copy instead of two. */
-enum { OD_CALL_HEAD = (sizeof(od_call) + 15) / 16 * 16, OD_CALL_WINDOW = 8192 };
-
 /* Where in a staged window of `count` steps (all rows together) its ids and its mask begin; the values are at 0. */
 static inline size_t od_staged_id(size_t count) {
     return count * sizeof(float);

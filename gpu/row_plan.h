@@ -1,4 +1,4 @@
-/* How row_product splits its work: plain C, so that the host's grids and the kernel's indices come from one place.
+/* How row_product splits its work: plain C, for the host that makes the plan and the kernel that follows it.
  *
  * A block owns some outputs, and therefore some rows of w. Its threads form groups of `lanes`; a group owns `tile` rows
  * of w, and its lanes take that rows' float4s in turn, `steps` each. Everything follows from the shape of w alone: so

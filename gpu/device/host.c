@@ -167,9 +167,7 @@ static enum od_status launch(od_device *dev, unsigned stream, enum od_kernel ker
                              size_t args_size, od_error *e) {
     od_node node = {.kernel = kernel, .grid = grid, .args_size = args_size};
     assert(args_size <= sizeof node.as.args && stream < OD_STREAMS);
-    if (args_size != od_kernel_args_size(kernel))
-        return od_fail(e, OD_DEVICE_FAULT, "twin: kernel %s takes %zu bytes of arguments, not %zu",
-                       od_kernel_name(kernel), od_kernel_args_size(kernel), args_size);
+    assert(args_size == od_kernel_args_size(kernel));
     assert(grid.threads >= 1 && grid.threads <= OD_HOST_THREADS && grid.shared <= OD_HOST_SHARED);
     memcpy(node.as.args, args, args_size);
     return submit(dev, stream, &node, e);

@@ -86,10 +86,6 @@ OD_DEVICE void od_prefetch(const void *from, uint32_t bytes) {
     asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(from)), "r"(bytes)
                  : "memory");
 }
-/* x / y within two ulps; y finite or infinite, not 0. */
-OD_DEVICE float od_divide(float x, float y) {
-    return __fdividef(x, y);
-}
 /* a·b + c: rounded once on a GPU, twice on the CPU, where one rounding may cost a call. */
 OD_DEVICE float od_fma(float a, float b, float c) {
     return fmaf(a, b, c);
@@ -144,9 +140,6 @@ OD_DEVICE void od_bulk_copy(void *shared, const void *from, uint32_t bytes, uint
 OD_DEVICE void od_bulk_wait(uint64_t *) {
 }
 OD_DEVICE void od_prefetch(const void *, uint32_t) {
-}
-OD_DEVICE float od_divide(float x, float y) {
-    return x / y;
 }
 OD_DEVICE float od_fma(float a, float b, float c) {
     return a * b + c;

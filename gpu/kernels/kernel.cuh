@@ -42,6 +42,7 @@ template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
 #define OD_SHARED(b, type, count) od_shared_take<type>(b, count)
 
 #ifdef __CUDACC__
+#include <assert.h>
 #include <cuda_runtime.h>
 
 #define OD_PHASE(t, b) for (unsigned t = threadIdx.x, od_once = 1; od_once; od_once = 0, __syncthreads())
@@ -55,7 +56,8 @@ template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
         od_body_##name(a, b);                                                                                          \
     }                                                                                                                  \
     extern "C" int od_cuda_start_##name(od_grid grid, const void *args, size_t size, int fault, void *stream) {        \
-        if (size != sizeof(args_type)) return (int)cudaErrorInvalidValue;                                              \
+        assert(size == sizeof(args_type));                                                                             \
+        (void)size;                                                                                                    \
         static const int raised = od_raise_shared((const void *)od_global_##name);                                     \
         if (grid.shared > OD_SHARED_UNASKED && raised) return raised;                                                  \
         return od_start(od_global_##name, grid, *(const args_type *)args, fault, (cudaStream_t)stream);                \
@@ -73,17 +75,18 @@ OD_DEVICE void od_await(const od_block &) {
     asm volatile("griddepcontrol.wait;" ::: "memory");
 }
 
-/* Once a kernel: shared memory beyond 48 KiB has to be asked for; and a multiprocessor divides its memory anew between
- * cache and shared memory only when no block is on it, so that kernels which are to run beside each other must all ask
- * for the same division, the most of shared memory. A cudaError_t. */
+/* Once a kernel: shared memory beyond 48 KiB has to be asked for (a cudaError_t says whether it was to be had); and a
+ * multiprocessor divides its memory anew between cache and shared memory only when no block is on it, so that kernels
+ * which are to run beside each other ask for one division, the most of shared memory: a hint, which may be refused.
+ * Tensor-core products take all of it anyway. */
 enum { OD_SHARED_UNASKED = 48 * 1024 };
 static inline int od_raise_shared(const void *kernel) {
     int most = 0;
     cudaError_t code = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
     if (code == cudaSuccess) code = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
-    if (code == cudaSuccess)
-        code = cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
-                                    cudaSharedmemCarveoutMaxShared);
+    if (code == cudaSuccess && cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                                    cudaSharedmemCarveoutMaxShared) != cudaSuccess)
+        cudaGetLastError(); /* forgotten */
     return (int)code;
 }
 

@@ -55,7 +55,7 @@ enum od_scratch {
     OD_SCRATCH_SCALE,
     OD_SCRATCH_MIX,
     OD_SCRATCH_HEADS,    /* [N, P, 3 or 4, K] raw products of the folded head (fused): df, loc, scale, mixture */
-    OD_SCRATCH_IN_VALUE, /* [R, new_count] staged window, at most N·P; behind it, in the same memory: */
+    OD_SCRATCH_IN_VALUE, /* [R, new_count] staged window, at most N·P (fused, small: behind od_call); behind it: */
     OD_SCRATCH_IN_ID,    /* int32 [R, new_count/P] */
     OD_SCRATCH_IN_MASK,  /* bytes [R, new_count] */
     OD_SCRATCH_COUNT
@@ -101,6 +101,9 @@ typedef struct od_call {
     uint32_t head_patch;      /* last patches of each row that the head is computed for: S, or 1 */
     void *scratch[OD_SCRATCH_COUNT];
 } od_call;
+
+/* Where a small window stands behind the call block, so that both are one copy; and the bytes of the largest. */
+enum { OD_CALL_HEAD = (sizeof(od_call) + 15) / 16 * 16, OD_CALL_WINDOW = 12 * 1024 };
 
 /* Copies new_count new steps a row from the window (or, for own: new_count = P, the mean) into the series. A block a
  * row. */
@@ -233,9 +236,10 @@ enum od_rows {
     OD_ROWS_HEAD    /* of each row its last head_patch patches, in order; y has no gaps */
 };
 
-/* y[rows, outs] = epilogue(norm(x)·wᵀ): decode steps run it as the kernel row_product, prefills through
- * od_device_ops.product. x and y are slots of scratch with rows of depth and outs floats. The sum of a row depends on
- * that row, w and depth alone: not on how many rows there are, nor on where the row stands. */
+/* y[rows, outs] = epilogue(norm(x)·wᵀ): decode steps run it as the kernel row_product (with a
+ * plan beside it: od_row_product_args in gpu/row_plan.h), prefills through od_device_ops.product. x and y are slots of
+ * scratch with rows of depth and outs floats. The sum of a row depends on that row, w and depth alone: not on how many
+ * rows there are, nor on where the row stands. */
 typedef struct od_product_args {
     const od_call *call;
     const float *w;    /* [outs, depth], or [2·outs, depth] for SWIGLU; 256-byte aligned */
@@ -246,7 +250,7 @@ typedef struct od_product_args {
     uint32_t epilogue, rows; /* enum od_epilogue, enum od_rows */
 } od_product_args;
 
-/* A call's way in, blocks over rows: the new_count new steps, from the window in scratch or (own: new_count = patch)
+/* A call's way in, blocks over rows: the new_count new steps, from the staged window or (own: new_count = patch)
  * the session's mean, into the series, as the kernel ingest; the scaler from first_step to the end of the call's
  * patches, as the kernel scaler, to the bit; scaled patches into the scratch slot PATCHES, as patchify. 1 <= prefix,
  * and new_step is at least first_step. Grid: od_front_grid. */

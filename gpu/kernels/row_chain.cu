@@ -37,7 +37,7 @@ OD_DEVICE void add(Rows &sum, const float *x, float w) {
     sum.v[3] = od_fma(p.w, w, sum.v[3]);
 }
 
-/* Weights of output j at feature i, four of them, times the norm's scale if there is one. */
+/* Four weights of an output, from feature i on, times the norm's scale if there is one. */
 template <bool normed> OD_DEVICE float4 weights_at(const float *w, const float *scale, uint32_t i) {
     float4 q = od_load4(w + i);
     if (normed) {
@@ -47,7 +47,7 @@ template <bool normed> OD_DEVICE float4 weights_at(const float *w, const float *
     return q;
 }
 
-/* x·w for four rows, and x·up where up is given (a gated link's other half). */
+/* x·w for four rows; gated: and x·up, the link's other half, into more. */
 template <bool normed, bool gated>
 OD_DEVICE void dot(Rows &sum, Rows &more, const float *x, const float *w, const float *up, const float *scale,
                    uint32_t depth) {
@@ -83,6 +83,7 @@ OD_DEVICE void square(float *parts, const float *x, uint32_t depth, unsigned t) 
 
 /* The norm's factors of four rows: 1 / sqrt(mean(x²) + 1e-8). */
 OD_DEVICE Rows roots_of(const float *parts, uint32_t depth) {
+    static_assert(OD_CHAIN_PARTS == 8, "added up by name");
     Rows sum[OD_CHAIN_PARTS], root;
     OD_UNROLL
     for (uint32_t k = 0; k < OD_CHAIN_PARTS; k++) {
@@ -172,10 +173,9 @@ OD_KERNEL_EARLY(row_chain, struct od_row_chain_args) {
             }
         }
         OD_PHASE(t, b) {
-            if (l.norm && gated) od_chain::follow<true, true>(l, out, shared, parts, to, t, b.threads);
+            if (gated) od_chain::follow<true, true>(l, out, shared, parts, to, t, b.threads);
             if (l.norm && !gated) od_chain::follow<true, false>(l, out, shared, parts, to, t, b.threads);
-            if (!l.norm && gated) od_chain::follow<false, true>(l, out, shared, parts, to, t, b.threads);
-            if (!l.norm && !gated) od_chain::follow<false, false>(l, out, shared, parts, to, t, b.threads);
+            if (!l.norm) od_chain::follow<false, false>(l, out, shared, parts, to, t, b.threads);
         }
     }
 }

@@ -3,7 +3,7 @@
  * A kernel of such a chain is over in a few microseconds, so nothing may wait that need not: w depends on no kernel
  * ahead, and before od_await the copy engine is already on its way with it, as far as shared memory has room; the rest
  * comes into the L2 cache. Instructions come from afar, too, when a multiprocessor runs them for the first time in a
- * while: a quarter to a half of what warps waited for here was that, so that short code counts for more than few
+ * while: that was a quarter to a half of what warps waited for here, so that short code counts for more than few
  * instructions. Rows of x are taken 8 at a time (grid: y), each float4 of w against all of them. A thread's sums take
  * the place of the weights that it alone has read.
  *
@@ -146,13 +146,13 @@ OD_DEVICE void finish(const od_product_args &a, const row_work &k, unsigned t) {
     OD_UNROLL_BY(1)
     for (uint32_t j = t / OD_ROW_GROUP; j < k.n_output; j += k.threads / OD_ROW_GROUP) {
         const uint32_t each = a.epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1;
-        float v = 0, up = 0;
+        float v = 0, up = 0; /* of a gated output `up` first, then the gate, in one piece of code */
         OD_UNROLL_BY(1)
         for (uint32_t i = 0; i < each; i++) {
             up = v;
             v = total(a, k, (each - 1 - i) * k.n_output + j, r, factor);
         }
-        if (each == 2) v = od_divide(v, 1.0f + expf(-v)) * up;
+        if (each == 2) v = v / (1.0f + expf(-v)) * up;
         if (a.epilogue == OD_EPILOGUE_RESIDUAL) v += k.old[j * OD_ROW_GROUP + r];
         k.y[(uint64_t)r * a.outs + j] = v;
     }

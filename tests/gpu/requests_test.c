@@ -245,7 +245,7 @@ START_TEST(graphs_take_little_memory) {
 }
 END_TEST
 
-/* On a device: keys, values and scratch of a model this wide take over 150 GB for as many patches as a session may
+/* On a device: keys, values and scratch of a model this wide take over 300 GB for as many patches as a session may
  * have. The engine says how much was asked and free, and goes on. */
 START_TEST(out_of_device_memory_is_an_error_and_no_more) {
     static const unsigned modes[] = {2, 5};
@@ -254,7 +254,7 @@ START_TEST(out_of_device_memory_is_an_error_and_no_more) {
     ck_assert(test_config(&config, 0) && test_options(&options, text, sizeof text, modes[_i]));
     config.d_model = 1024;
     config.d_mlp = 16;
-    config.n_layer = 9;
+    config.n_layer = 24;
     ck_assert_msg(!od_config_check(&config, &err), "%s", err.text);
     model = test_model(&config, 7);
     engine = test_engine_of(model, &options);

@@ -68,7 +68,18 @@ typedef struct layer {
     od_product_args p[4];
 } layer;
 
-enum { D = 12, M = 20, WEIGHTS = 2 * M * D };
+/* D and M: whole float4s, none, fewer than a norm has parts, and both kinds in one. */
+enum { MOST_D = 30, MOST_M = 33, WEIGHTS = 3 * MOST_M * MOST_D };
+static const uint32_t sizes[][2] = {{12, 20}, {6, 9}, {5, 7}, {MOST_D, MOST_M}, {8, 6}};
+enum { BIASES = 3 * MOST_D };
+static float layer_w[4 * WEIGHTS], layer_bias[4 * BIASES];
+enum { SIZES = sizeof sizes / sizeof *sizes };
+static uint32_t D, M;
+
+static void take_size(int i) {
+    D = sizes[i % SIZES][0];
+    M = sizes[i % SIZES][1];
+}
 
 static void make_layer(layer *l, uint32_t rows, const float *x, const float *attended) {
     static float slot[MOST_ROWS * 3 * MOST];
@@ -86,15 +97,15 @@ static void make_layer(layer *l, uint32_t rows, const float *x, const float *att
     for (int i = 0; i < 4; i++) {
         l->p[i] = shapes[i];
         l->p[i].call = call;
-        l->p[i].w = test_kernel_put(w + i * WEIGHTS, WEIGHTS * 4);
-        l->p[i].bias = test_kernel_put(bias + i * 3 * D, 3 * D * 4 < 2 * M * 4 ? 2 * M * 4 : 3 * D * 4);
+        l->p[i].w = test_kernel_put(layer_w + i * WEIGHTS, WEIGHTS * 4);
+        l->p[i].bias = test_kernel_put(layer_bias + i * BIASES, BIASES * 4);
         if (i % 2) l->p[i].norm = PUT(scale);
     }
 }
 
 static void draw_layer(float *x, float *attended) {
-    od_rng_fill_normal(w, 4 * WEIGHTS, 0, 0.3, 1, 0);
-    od_rng_fill_normal(bias, 2 * MOST, 0, 1, 1, 1);
+    od_rng_fill_normal(layer_w, sizeof layer_w / sizeof *layer_w, 0, 0.3, 1, 0);
+    od_rng_fill_normal(layer_bias, 4 * BIASES, 0, 1, 1, 1);
     od_rng_fill_normal(scale, MOST, 1, 0.2, 1, 2);
     od_rng_fill_normal(x, MOST_ROWS * D, 0, 1, 1, 3);
     od_rng_fill_normal(attended, MOST_ROWS * D, 0, 1, 1, 4);
@@ -107,8 +118,9 @@ static void results(float *x, float *qkv, const layer *l, uint32_t rows) {
 
 /* One chain of four, four chains of one, and a row alone. */
 START_TEST(a_chain_has_the_bits_of_its_links) {
-    float x[MOST_ROWS * D], attended[MOST_ROWS * D], got[2][MOST_ROWS * D], qkv[2][MOST_ROWS * 3 * D];
-    float one[D], one_qkv[3 * D];
+    float x[MOST_ROWS * MOST_D], attended[MOST_ROWS * MOST_D], got[2][MOST_ROWS * MOST_D];
+    float qkv[2][MOST_ROWS * 3 * MOST_D], one[MOST_D], one_qkv[3 * MOST_D];
+    take_size(_i / TEST_ORDERS);
     draw_layer(x, attended);
     for (int apart = 0; apart < 2; apart++) {
         layer l;
@@ -117,13 +129,13 @@ START_TEST(a_chain_has_the_bits_of_its_links) {
         for (int i = 0; i < 4; i++) {
             ck_assert(od_chain_add(&chain, &l.p[i]));
             if (!apart && i < 3) continue;
-            run(&chain, MOST_ROWS, _i);
+            run(&chain, MOST_ROWS, _i % TEST_ORDERS);
             chain = (od_row_chain_args){.call = l.p[0].call};
         }
         results(got[apart], qkv[apart], &l, MOST_ROWS);
     }
-    ck_assert_mem_eq(got[0], got[1], sizeof got[0]);
-    ck_assert_mem_eq(qkv[0], qkv[1], sizeof qkv[0]);
+    ck_assert_mem_eq(got[0], got[1], MOST_ROWS * D * 4);
+    ck_assert_mem_eq(qkv[0], qkv[1], MOST_ROWS * 3 * D * 4);
     for (size_t i = 0; i < MOST_ROWS * 3 * D; i++)
         if (!isfinite(qkv[0][i])) ck_abort_msg("%zu: %g", i, qkv[0][i]);
     for (size_t r = 0; r < MOST_ROWS; r += 5) {
@@ -131,10 +143,10 @@ START_TEST(a_chain_has_the_bits_of_its_links) {
         make_layer(&l, 1, x + r * D, attended + r * D);
         od_row_chain_args chain = {.call = l.p[0].call};
         for (int i = 0; i < 4; i++) ck_assert(od_chain_add(&chain, &l.p[i]));
-        run(&chain, 64, _i);
+        run(&chain, 64, _i % TEST_ORDERS);
         results(one, one_qkv, &l, 1);
-        ck_assert_mem_eq(one, got[0] + r * D, sizeof one);
-        ck_assert_mem_eq(one_qkv, qkv[0] + r * 3 * D, sizeof one_qkv);
+        ck_assert_mem_eq(one, got[0] + r * D, D * 4);
+        ck_assert_mem_eq(one_qkv, qkv[0] + r * 3 * D, 3 * D * 4);
     }
 }
 END_TEST
@@ -142,43 +154,71 @@ END_TEST
 /* The same layer in float64. Each float32 sum of n terms is off by at most n·2^-24 of its terms' magnitudes, and what a
  * link is off by grows by the next ones' weights: for these sizes 2e-5 leaves room, and a left-out term is 1e-2. */
 START_TEST(a_layer_is_near_float64) {
-    float x[MOST_ROWS * D], attended[MOST_ROWS * D], got[MOST_ROWS * D], qkv[MOST_ROWS * 3 * D];
+    float x[MOST_ROWS * MOST_D], attended[MOST_ROWS * MOST_D], got[MOST_ROWS * MOST_D], qkv[MOST_ROWS * 3 * MOST_D];
+    take_size(_i / TEST_ORDERS);
     draw_layer(x, attended);
     layer l;
     make_layer(&l, MOST_ROWS, x, attended);
     od_row_chain_args chain = {.call = l.p[0].call};
     for (int i = 0; i < 4; i++) ck_assert(od_chain_add(&chain, &l.p[i]));
-    run(&chain, MOST_ROWS, _i);
+    run(&chain, MOST_ROWS, _i % TEST_ORDERS);
     results(got, qkv, &l, MOST_ROWS);
     for (size_t r = 0; r < MOST_ROWS; r++) {
-        double h[D], m[M], normed[D], square = 0;
+        double h[MOST_D], m[MOST_M], normed[MOST_D], square = 0;
         for (size_t j = 0; j < D; j++) {
-            h[j] = (double)x[r * D + j] + bias[j];
-            for (size_t f = 0; f < D; f++) h[j] += (double)attended[r * D + f] * w[j * D + f];
+            h[j] = (double)x[r * D + j] + layer_bias[j];
+            for (size_t f = 0; f < D; f++) h[j] += (double)attended[r * D + f] * layer_w[j * D + f];
             square += h[j] * h[j];
         }
         for (size_t j = 0; j < D; j++) normed[j] = h[j] / sqrt(square / D + 1e-8) * scale[j];
         for (size_t j = 0; j < M; j++) {
-            double gate = bias[3 * D + j], up = bias[3 * D + M + j];
+            double gate = layer_bias[BIASES + j], up = layer_bias[BIASES + M + j];
             for (size_t f = 0; f < D; f++) {
-                gate += normed[f] * w[WEIGHTS + j * D + f];
-                up += normed[f] * w[WEIGHTS + (M + j) * D + f];
+                gate += normed[f] * layer_w[WEIGHTS + j * D + f];
+                up += normed[f] * layer_w[WEIGHTS + (M + j) * D + f];
             }
             m[j] = gate / (1 + exp(-gate)) * up;
         }
         square = 0;
         for (size_t j = 0; j < D; j++) {
-            h[j] += bias[6 * D + j];
-            for (size_t f = 0; f < M; f++) h[j] += m[f] * w[2 * WEIGHTS + j * M + f];
+            h[j] += layer_bias[2 * BIASES + j];
+            for (size_t f = 0; f < M; f++) h[j] += m[f] * layer_w[2 * WEIGHTS + j * M + f];
             square += h[j] * h[j];
             ck_assert_msg(fabs(h[j] - got[r * D + j]) < 2e-5, "row %zu: %g, not %g", r, got[r * D + j], h[j]);
         }
         for (size_t j = 0; j < 3 * D; j++) {
-            double q = bias[9 * D + j];
-            for (size_t f = 0; f < D; f++) q += h[f] / sqrt(square / D + 1e-8) * scale[f] * w[3 * WEIGHTS + j * D + f];
+            double q = layer_bias[3 * BIASES + j];
+            for (size_t f = 0; f < D; f++)
+                q += h[f] / sqrt(square / D + 1e-8) * scale[f] * layer_w[3 * WEIGHTS + j * D + f];
             ck_assert_msg(fabs(q - qkv[r * 3 * D + j]) < 2e-5, "row %zu: %g, not %g", r, qkv[r * 3 * D + j], q);
         }
     }
+}
+END_TEST
+
+/* A row of zeros under a norm, whose root is then that of the 1e-8 alone: the bias, and no NaN. */
+START_TEST(a_row_of_zeros_is_its_bias) {
+    enum { DEPTH = 9, OUT = 3, ROWS = 2 };
+    float zeros[ROWS * DEPTH] = {0}, got[ROWS * OUT];
+    od_rng_fill_normal(w, OUT * DEPTH, 0, 1, 1, 0);
+    for (int j = 0; j < OUT; j++) bias[j] = (float)j + 0.5f;
+    for (int f = 0; f < DEPTH; f++) scale[f] = 2;
+    od_call call = {.n_row = ROWS, .n_patch = 1, .n_token = ROWS, .head_patch = 1};
+    call.scratch[OD_SCRATCH_X] = PUT(zeros);
+    call.scratch[OD_SCRATCH_QKV] = test_kernel_put(NULL, sizeof got);
+    od_row_chain_args chain = {.call = test_kernel_put(&call, sizeof call)};
+    const od_product_args p = {.w = PUT(w),
+                               .bias = PUT(bias),
+                               .norm = PUT(scale),
+                               .x = OD_SCRATCH_X,
+                               .y = OD_SCRATCH_QKV,
+                               .outs = OUT,
+                               .depth = DEPTH,
+                               .epilogue = OD_EPILOGUE_BIAS};
+    ck_assert(od_chain_add(&chain, &p));
+    run(&chain, ROWS, _i);
+    test_kernel_get(got, call.scratch[OD_SCRATCH_QKV], sizeof got);
+    for (int i = 0; i < ROWS * OUT; i++) SAME_FLOAT(got[i], bias[i % OUT]);
 }
 END_TEST
 
@@ -235,8 +275,9 @@ Suite *suite_row_chain(void) {
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, test_kernel_open, test_kernel_close);
     tcase_add_loop_test(t, small_integers_are_exact, 0, DEPTHS * OUTS);
-    tcase_add_loop_test(t, a_chain_has_the_bits_of_its_links, 0, TEST_ORDERS);
-    tcase_add_loop_test(t, a_layer_is_near_float64, 0, TEST_ORDERS);
+    tcase_add_loop_test(t, a_chain_has_the_bits_of_its_links, 0, TEST_ORDERS * SIZES);
+    tcase_add_loop_test(t, a_layer_is_near_float64, 0, TEST_ORDERS * SIZES);
+    tcase_add_loop_test(t, a_row_of_zeros_is_its_bias, 0, TEST_ORDERS);
     tcase_add_loop_test(t, heads_take_the_last_patches_of_each_row, 0, 2 * DEPTHS);
     tcase_add_test(t, a_full_chain_takes_no_more);
     suite_add_tcase(s, t);

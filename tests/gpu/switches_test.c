@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "gpu/device/tuned.h"
+#include "gpu/kernels/kernels.h"
 #include "tests/gpu/request.h"
 #include "tests/gpu/suites.h"
 
@@ -174,7 +175,7 @@ START_TEST(timing_changes_no_bit) {
         for (size_t i = 0; i < 40; i++) {
             const request r = {.batch = 1 + (i == 2),
                                .variates = 1 + i,
-                               .steps = 4 + i % 3 * 5,
+                               .steps = i == 5 ? 600 : 4 + i % 3 * 5, /* one window is too large for the call block */
                                .patches = 1 + (i < 4),
                                .own = 2,
                                .groups = 1,
@@ -184,6 +185,41 @@ START_TEST(timing_changes_no_bit) {
         test_engine()->destroy(plain);
         test_engine()->destroy(timed_first);
     }
+    od_model_destroy(model);
+}
+END_TEST
+
+/* Windows of just as many bytes as stand behind the call block, of a patch fewer and of a patch more, by turns on one
+ * engine and in one bucket: each element of a batch has the bits that it has alone, with a window of its own size. */
+START_TEST(windows_of_any_size_have_the_same_bits) {
+    enum { ROWS = 16, P = 4, FULL = OD_CALL_WINDOW / (ROWS * (4 * P + 4 + P)) * P };
+    static const size_t steps[] = {FULL, FULL + P, FULL - P, FULL};
+    _Static_assert(ROWS * FULL * 6 == OD_CALL_WINDOW, "a window fills it");
+    od_model *model = test_tiny();
+    od_options options = od_options_default();
+    options.fused = true;
+    options.graph = _i;
+    od_engine *engine = test_engine_of(model, &options);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        const request r = {
+            .batch = 4, .variates = 4, .steps = steps[i], .patches = 3, .own = 2, .groups = 1, .seed = i};
+        series s;
+        series_make(&s, &r, P);
+        for (long row = 0; row < 4; row += 3) {
+            player all, one;
+            player_open(&all, engine, &r, &s, -1);
+            player_open(&one, engine, &r, &s, row);
+            while (!player_done(&all)) {
+                player_call(&all);
+                player_call(&one);
+                same_outputs(&one, &all, "an element alone");
+            }
+            player_close(&one);
+            player_close(&all);
+        }
+        series_free(&s);
+    }
+    test_engine()->destroy(engine);
     od_model_destroy(model);
 }
 END_TEST
@@ -317,6 +353,7 @@ Suite *suite_switches(void) {
     tcase_add_loop_test(tc, a_call_that_finds_no_memory_leaves_no_trace, 0, 4);
     tcase_add_loop_test(tc, the_last_patch_alone_has_the_bits_of_all, 0, 2);
     tcase_add_loop_test(tc, timing_changes_no_bit, 0, 2);
+    tcase_add_loop_test(tc, windows_of_any_size_have_the_same_bits, 0, 2);
     tcase_add_test(tc, a_dynamic_cache_grows_with_what_it_holds);
     tcase_add_test(tc, buffers_in_one_piece_are_buffers);
     tcase_add_test(tc, timed_choices_are_kept_in_a_file);
