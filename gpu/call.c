@@ -165,7 +165,7 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
     const size_t shown = en->options.last_head ? 1 : new_count / c->patch;
     const size_t count = s->rows * new_count, bytes = own ? 0 : od_staged_mask(count, c->patch) + count;
     /* the plain path's kernels have the window's address in their arguments, which a graph keeps */
-    const bool together = en->options.fused && bytes <= OD_CALL_WINDOW;
+    const bool together = en->options.fused && bytes && bytes <= OD_CALL_WINDOW;
     char *const window = together ? (char *)en->call + OD_CALL_HEAD : en->scratch[OD_SCRATCH_IN_VALUE];
     const od_call call = make_call(s, n_patch, end, new_count, shown, own, window);
     const od_shape shape = shape_of(s, n_patch, new_count);

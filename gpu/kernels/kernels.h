@@ -102,8 +102,10 @@ typedef struct od_call {
     void *scratch[OD_SCRATCH_COUNT];
 } od_call;
 
-/* Where a small window stands behind the call block, so that both are one copy; and the bytes of the largest. */
-enum { OD_CALL_HEAD = (sizeof(od_call) + 15) / 16 * 16, OD_CALL_WINDOW = 12 * 1024 };
+/* Where a small window stands behind the call block, so that both are one copy; and the bytes of the largest, which
+ * every engine has room for: enough for a decode step of toto-open-base with seven variates, little beside the smallest
+ * model, whose memory may not grow by half. */
+enum { OD_CALL_HEAD = (sizeof(od_call) + 15) / 16 * 16, OD_CALL_WINDOW = 2304 };
 
 /* Copies new_count new steps a row from the window (or, for own: new_count = P, the mean) into the series. A block a
  * row. */

@@ -20,6 +20,11 @@ void *test_kernel_put(const void *host, size_t bytes);
 void test_kernel_get(void *host, const void *buffer, size_t bytes);
 #define GET(array, buffer) test_kernel_get(array, buffer, sizeof(array))
 
+/* Integers from -4 to 4, whose short sums of products are exact: element (i, j) of a matrix. */
+static inline float test_small(size_t i, size_t j) {
+    return (float)((3 * i + 5 * j + i * j) % 9) - 4;
+}
+
 /* Runs all blocks in order number `order` (0 … TEST_ORDERS - 1), and waits. */
 void test_kernel_run(int order, enum od_kernel kernel, od_grid grid, const void *args, size_t size);
 #define RUN(order, kernel, grid, args) test_kernel_run(order, OD_KERNEL_##kernel, grid, &(args), sizeof(args))

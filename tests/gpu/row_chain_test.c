@@ -18,10 +18,6 @@ enum {
 
 static float a[MOST_ROWS * MOST], w[2 * MOST * MOST], bias[2 * MOST], scale[MOST], y[ROOM * MOST], before[ROOM * MOST];
 
-static float small(size_t i, size_t j) {
-    return (float)((3 * i + 5 * j + i * j) % 9) - 4;
-}
-
 static void run(const od_row_chain_args *chain, size_t capacity, int order) {
     RUN(order, row_chain, od_chain_grid(chain, capacity), *chain);
 }
@@ -32,8 +28,8 @@ START_TEST(small_integers_are_exact) {
     for (int k = 0; k < COUNTS; k++)
         for (uint32_t e = OD_EPILOGUE_BIAS; e <= OD_EPILOGUE_RESIDUAL; e++) {
             const uint32_t rows = rows_of[k];
-            for (size_t i = 0; i < (size_t)rows * depth; i++) a[i] = small(i / depth, i % depth);
-            for (size_t i = 0; i < (size_t)n_out * depth; i++) w[i] = small(i % depth, i / depth + 1);
+            for (size_t i = 0; i < (size_t)rows * depth; i++) a[i] = test_small(i / depth, i % depth);
+            for (size_t i = 0; i < (size_t)n_out * depth; i++) w[i] = test_small(i % depth, i / depth + 1);
             for (size_t j = 0; j < n_out; j++) bias[j] = (float)j;
             for (size_t i = 0; i < sizeof before / 4; i++) before[i] = 1000 + (float)i;
             od_call call = {.n_row = rows, .n_patch = 1, .n_token = rows, .head_patch = 1};

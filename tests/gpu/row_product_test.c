@@ -58,18 +58,14 @@ static shape shape_of(int i, uint32_t epilogue) {
     return (shape){depths[i % DEPTHS], outs[i / DEPTHS], epilogue, false};
 }
 
-static float small(size_t i, size_t j) {
-    return (float)((3 * i + 5 * j + i * j) % 9) - 4;
-}
-
 START_TEST(small_integers_are_exact) {
     if (test_left_out(_i)) return;
     for (int k = 0; k < COUNTS; k++)
         for (uint32_t e = OD_EPILOGUE_BIAS; e <= OD_EPILOGUE_RESIDUAL; e++) {
             const shape s = shape_of(_i, e);
             const uint32_t rows = row_counts[k];
-            for (size_t i = 0; i < (size_t)rows * s.depth; i++) x[i] = small(i / s.depth, i % s.depth);
-            for (size_t i = 0; i < (size_t)s.outs * s.depth; i++) w[i] = small(i % s.depth, i / s.depth + 1);
+            for (size_t i = 0; i < (size_t)rows * s.depth; i++) x[i] = test_small(i / s.depth, i % s.depth);
+            for (size_t i = 0; i < (size_t)s.outs * s.depth; i++) w[i] = test_small(i % s.depth, i / s.depth + 1);
             for (size_t j = 0; j < s.outs; j++) bias[j] = (float)j;
             for (size_t i = 0; i < sizeof before / 4; i++) before[i] = 1000 + (float)i;
             run(y, x, s, rows, rows, (_i + k) % TEST_ORDERS);
@@ -88,8 +84,8 @@ START_TEST(long_rows_are_exact) {
     enum { LONG = 4 * (OD_ROW_KEPT + 1) * OD_ROW_THREADS + 20, ROWS = 9, MANY = OD_ROW_BLOCKS * 48, SHORT = 660 };
     static float long_x[ROWS * LONG], long_w[MANY * SHORT], long_bias[MANY], long_y[ROWS * MANY];
     const uint32_t depth = _i / TEST_ORDERS ? SHORT : LONG, n = _i / TEST_ORDERS ? MANY : 1;
-    for (size_t i = 0; i < (size_t)ROWS * depth; i++) long_x[i] = small(i / depth, i % depth);
-    for (size_t i = 0; i < (size_t)n * depth; i++) long_w[i] = small(i % depth, i / depth + 1);
+    for (size_t i = 0; i < (size_t)ROWS * depth; i++) long_x[i] = test_small(i / depth, i % depth);
+    for (size_t i = 0; i < (size_t)n * depth; i++) long_w[i] = test_small(i % depth, i / depth + 1);
     od_call call = {.n_row = ROWS, .n_patch = 1, .n_token = ROWS, .head_patch = 1};
     call.scratch[OD_SCRATCH_X] = PUT(long_x);
     call.scratch[OD_SCRATCH_MLP] = test_kernel_put(NULL, (size_t)ROWS * n * 4);
