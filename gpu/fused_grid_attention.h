@@ -72,7 +72,8 @@ static inline od_grid od_attend_group_grid(od_attend_tile_args *a, size_t tokens
     return od_attend_tile_grid(a, tokens, variates, 16, variates <= 8 ? 64 : 128);
 }
 
-/* Fills in the tile of `a`. `patches`: that a row may come to have, this call's included. */
+/* Fills in the tile of `a`. `patches`: that a row may come to have, this call's included. Blocks without work keep
+ * their places as od_row_product_grid's do. */
 static inline od_grid od_attend_step_grid(od_attend_step_args *a, size_t rows, size_t patches) {
     const unsigned d = a->d_head, row = OD_ROW_STRIDE(d);
     unsigned keys = od_grid_tile(d, 128);
@@ -82,7 +83,7 @@ static inline od_grid od_attend_step_grid(od_attend_step_args *a, size_t rows, s
     /* keys and values, the new patch's rows, turns, scores and weights, groups' sums, sums so far */
     const unsigned floats =
         2 * k * row + 3 * row + 4 * d + 2 * k + groups * row + od_grid_round(groups, 4) + od_grid_round(d, 4) + 3 * 4;
-    return (od_grid){.x = (unsigned)(rows * a->n_head),
+    return (od_grid){.x = od_grid_within(rows * a->n_head, OD_PROCESSORS, UINT32_MAX),
                      .y = 1,
                      .threads = od_grid_within(od_grid_round(work > k ? work : k, 32), 32, 256),
                      .shared = floats * (unsigned)sizeof(float)};

@@ -22,7 +22,7 @@ enum {
     OD_ROW_GROUPS = 8,    /* of threads a block, at most: each has an eighth of them to start its copies */
     OD_ROW_SHORT = 64,    /* depth of short rows */
     OD_ROW_LEAST = 1024,  /* floats of w a block, where the outputs suffice */
-    OD_ROW_KEPT = 4,      /* steps of w in shared memory */
+    OD_ROW_KEPT = 5,      /* steps of w in shared memory */
     OD_ROW_X = 96 * 1024  /* bytes of x in shared memory, at most */
 };
 
@@ -101,7 +101,9 @@ OD_BOTH uint32_t od_row_x_floats(const od_row_plan *p, uint32_t n_weight, uint32
     return p->whole ? od_row_most(x, segments) : x + segments;
 }
 
-/* Covers max_rows rows of x; a call may have fewer. */
+/* Covers max_rows rows of x; a call may have fewer. There is a block for every multiprocessor even where the outputs
+ * are shared out among fewer: one without outputs only keeps its place until the kernel ahead has ended, so that no
+ * multiprocessor has room for two blocks of the kernel behind, which would be late for all. */
 OD_BOTH od_grid od_row_product_grid(const od_product_args *a, uint32_t max_rows) {
     const od_row_plan p = od_row_plan_of(a);
     const uint32_t rows = od_row_least(max_rows, p.rows);
@@ -111,7 +113,7 @@ OD_BOTH od_grid od_row_product_grid(const od_product_args *a, uint32_t max_rows)
     if (a->norm) floats += p.depth4 * 4 + (1u << p.thread_bits) + OD_ROW_GROUP;
     od_grid grid;
     grid.x = od_row_parts(max_rows, p.rows); /* x may be much longer than y */
-    grid.y = od_row_parts(a->outs, p.per);
+    grid.y = od_row_most(od_row_parts(a->outs, p.per), od_row_parts(OD_ROW_BLOCKS, grid.x));
     grid.threads = 1u << p.thread_bits;
     grid.shared = floats * (uint32_t)sizeof(float);
     grid.early = true;

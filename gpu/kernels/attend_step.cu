@@ -177,7 +177,10 @@ OD_DEVICE void step_merge(unsigned t, unsigned threads, const StepMemory &m, uin
 
 OD_KERNEL_EARLY(attend_step, struct od_attend_step_args) {
     const uint32_t d = a.d_head, tile = a.tile_keys;
-    if (b.x >= a.call->n_row * a.n_head) return;
+    if (b.x >= a.call->n_row * a.n_head) {
+        od_await(b); /* a place kept: od_attend_step_grid */
+        return;
+    }
     const StepMemory m = step_memory(a, b);
     const Step s = step_of(a, b);
     for (uint32_t base = 0; base < s.n_key; base += tile) {

@@ -206,6 +206,10 @@ OD_DEVICE void run(const od_product_args &a, const od_row_plan &plan, od_block &
     k.lanes = 1u << k.p.lane_bits;
     k.first = b.x * k.p.rows;
     k.output = b.y * k.p.per;
+    if (k.output >= a.outs) {
+        od_await(b); /* a place kept: od_row_product_grid */
+        return;
+    }
     k.n_output = od_row_least(a.outs - k.output, k.p.per);
     k.n_weight = k.n_output * (a.epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1);
     k.inverse_depth = 1.0f / (float)a.depth;

@@ -226,14 +226,18 @@ START_TEST(heads_read_the_last_patches_of_each_row) {
 }
 END_TEST
 
-/* What the grid promises: a block's outputs times blocks cover all, and two blocks' shared memory fits beside each
- * other at toto-open-base's shapes. */
-START_TEST(small_shapes_need_little_shared_memory) {
+/* What a decode step's speed hangs on: two blocks' shared memory fits beside each other at toto-open-base's shapes, and
+ * there are blocks for all multiprocessors, of few rows and of many. */
+START_TEST(blocks_share_a_multiprocessor_in_pairs) {
     const od_product_args tiny = {.outs = 96, .depth = 32, .norm = scale};
     ck_assert_uint_le(od_row_product_grid(&tiny, 8).shared, 16384);
     const od_product_args up = {.outs = 3072, .depth = 768, .norm = scale, .epilogue = OD_EPILOGUE_SWIGLU};
     const od_product_args down = {.outs = 768, .depth = 3072, .epilogue = OD_EPILOGUE_RESIDUAL};
-    ck_assert_uint_le(od_row_product_grid(&up, 8).shared + od_row_product_grid(&down, 8).shared, 225 * 1024);
+    ck_assert_uint_le(od_row_product_grid(&up, 8).shared + od_row_product_grid(&down, 8).shared, 226 * 1024);
+    for (uint32_t rows = 1; rows <= 4096; rows *= 8) {
+        const od_grid grid = od_row_product_grid(&down, rows);
+        ck_assert_uint_ge(grid.x * grid.y, OD_ROW_BLOCKS);
+    }
 }
 END_TEST
 
@@ -248,7 +252,7 @@ Suite *suite_row_product(void) {
     tcase_add_loop_test(t, normed_rows_are_near_float64, 0, SHAPES);
     tcase_add_loop_test(t, a_row_has_the_same_bits_in_any_company, 0, 3 * SHAPES);
     tcase_add_loop_test(t, heads_read_the_last_patches_of_each_row, 0, 2 * DEPTHS);
-    tcase_add_test(t, small_shapes_need_little_shared_memory);
+    tcase_add_test(t, blocks_share_a_multiprocessor_in_pairs);
     suite_add_tcase(s, t);
     return s;
 }
