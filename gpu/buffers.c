@@ -28,14 +28,14 @@ static const char *const scratch_names[OD_SCRATCH_COUNT] = {"patches",
                                                             "window mask"};
 
 /* The fused kernels hold these in registers or shared memory, or have folded them away. */
-static bool is_plain_only(enum od_scratch which) {
+static bool is_plain_only(const od_engine *en, enum od_scratch which) {
     switch (which) {
+    case OD_SCRATCH_UNEMBED: return en->folded;
     case OD_SCRATCH_Q:
     case OD_SCRATCH_K:
     case OD_SCRATCH_V:
     case OD_SCRATCH_PRODUCT:
     case OD_SCRATCH_MLP_IN:
-    case OD_SCRATCH_UNEMBED:
     case OD_SCRATCH_DF:
     case OD_SCRATCH_LOC:
     case OD_SCRATCH_SCALE:
@@ -49,7 +49,7 @@ static bool is_plain_only(enum od_scratch which) {
 size_t od_scratch_bytes(const od_engine *en, enum od_scratch which, size_t n_token) {
     const od_config *c = &en->model->config;
     const size_t head = n_token * c->patch * c->n_component * sizeof(float);
-    if (en->options.fused ? is_plain_only(which) : which == OD_SCRATCH_HEADS) return 0;
+    if (en->options.fused ? is_plain_only(en, which) : which == OD_SCRATCH_HEADS) return 0;
     switch (which) {
     case OD_SCRATCH_PATCHES: return n_token * c->patch * sizeof(float);
     case OD_SCRATCH_IN_VALUE: return n_token * (c->patch * (sizeof(float) + 1) + sizeof(int32_t));

@@ -48,7 +48,10 @@ typedef struct od_captured {
     od_graph *graph;
 } od_captured;
 
-enum { OD_REHEARSALS = 32 };
+enum {
+    OD_REHEARSALS = 32,
+    OD_SESSION_STEPS = 1 << 30 /* of all rows of a session together, at most */
+};
 
 struct od_engine {
     const od_device_ops *ops;
@@ -61,9 +64,10 @@ struct od_engine {
 
     float *weights;          /* on the device; weights.c */
     size_t *place;           /* of each tensor of the model's table in weights, in floats */
-    float *head, *head_bias; /* fused: unembedding and heads as one matrix */
-    od_call *call;           /* device: the one dynamic input of graphs; fused: room for a small window behind it */
-    uint32_t *replaced;      /* device counter */
+    float *head, *head_bias; /* fused: the heads as one matrix; folded: unembedding and heads */
+    bool folded;
+    od_call *call;      /* device: the one dynamic input of graphs; fused: room for a small window behind it */
+    uint32_t *replaced; /* device counter */
     float *cosine, *sine, *xpos;
     size_t n_position; /* rows of cosine and sine */
     void *scratch[OD_SCRATCH_COUNT];

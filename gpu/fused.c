@@ -39,13 +39,19 @@ static void launch(chain *w, enum od_kernel kernel, od_grid grid, const void *ar
 }
 #define LAUNCH(w, kernel, grid, args) launch(w, OD_KERNEL_##kernel, grid, &(args), sizeof(args))
 
+/* Rows of the largest call of the bucket: steps are at most as many as a session may hold. */
+static uint32_t most_rows(const chain *w, const od_product_args *args) {
+    const size_t rows = w->bucket->capacity * (args->rows == OD_ROWS_STEPS ? args->patch : 1);
+    return (uint32_t)(rows < OD_SESSION_STEPS ? rows : OD_SESSION_STEPS);
+}
+
 static const float *weight(const chain *w, enum od_weight kind, size_t layer) {
     return od_engine_weight(w->en, kind, layer);
 }
 
 static void product(chain *w, od_product_args args) {
     args.call = w->en->call;
-    if (od_chain_takes(&args)) {
+    if (args.rows != OD_ROWS_STEPS && od_chain_takes(&args)) {
         if (od_chain_add(&w->pending, &args)) return;
         flush(w);
         const bool added = od_chain_add(&w->pending, &args);
@@ -53,9 +59,9 @@ static void product(chain *w, od_product_args args) {
         (void)added;
         return;
     }
-    if (w->bucket->step) {
+    if (w->bucket->step || args.rows == OD_ROWS_STEPS) {
         const od_row_product_args row = od_row_args(&args);
-        LAUNCH(w, row_product, od_row_product_grid(&args, (uint32_t)w->bucket->capacity), row);
+        LAUNCH(w, row_product, od_row_product_grid(&args, most_rows(w, &args)), row);
         return;
     }
     if (args.norm) {
@@ -188,21 +194,36 @@ static void transformer_layer(chain *w, size_t layer) {
 
 static void head(chain *w) {
     const od_config *c = w->c;
-    const uint32_t n_head = c->mixture ? 4 : 3;
-    product(w, (od_product_args){.w = w->en->head,
-                                 .bias = w->en->head_bias,
-                                 .x = OD_SCRATCH_X,
-                                 .y = OD_SCRATCH_HEADS,
-                                 .outs = (uint32_t)(c->patch * n_head * c->n_component),
-                                 .depth = (uint32_t)c->d_model,
-                                 .epilogue = OD_EPILOGUE_BIAS,
-                                 .rows = OD_ROWS_HEAD});
-    const od_emit_args args = {.call = w->en->call,
+    const uint32_t n_head = c->mixture ? 4 : 3, outs = (uint32_t)(n_head * c->n_component), d = (uint32_t)c->d_model;
+    od_product_args args = {.w = w->en->head,
+                            .bias = w->en->head_bias,
+                            .x = OD_SCRATCH_X,
+                            .y = OD_SCRATCH_HEADS,
+                            .outs = (uint32_t)c->patch * outs,
+                            .depth = d,
+                            .epilogue = OD_EPILOGUE_BIAS,
+                            .rows = OD_ROWS_HEAD};
+    if (!w->en->folded) {
+        product(w, (od_product_args){.w = weight(w, OD_W_UNEMBED, 0),
+                                     .bias = weight(w, OD_W_UNEMBED_BIAS, 0),
+                                     .x = OD_SCRATCH_X,
+                                     .y = OD_SCRATCH_UNEMBED,
+                                     .outs = (uint32_t)c->patch * d,
+                                     .depth = d,
+                                     .epilogue = OD_EPILOGUE_BIAS,
+                                     .rows = OD_ROWS_HEAD});
+        args.x = OD_SCRATCH_UNEMBED;
+        args.outs = outs;
+        args.rows = OD_ROWS_STEPS;
+        args.patch = (uint32_t)c->patch;
+    }
+    product(w, args);
+    const od_emit_args emit = {.call = w->en->call,
                                .replaced = w->en->replaced,
                                .patch = (uint32_t)c->patch,
                                .n_head = n_head,
                                .n_component = (uint32_t)c->n_component};
-    LAUNCH(w, emit, od_emit_grid(&args, w->bucket->capacity), args);
+    LAUNCH(w, emit, od_emit_grid(&emit, w->bucket->capacity), emit);
 }
 
 enum od_status od_forward_fused(od_engine *en, const od_shape *bucket, const od_sizes *sizes, od_error *e) {

@@ -1,5 +1,5 @@
 /* The weights on the device: as the model has them, or, for the fused kernels, with the QKV features in the order (3,
- * H, d), and with unembedding and heads folded into one matrix. */
+ * H, d), the heads as one matrix, and the unembedding folded into it where that takes no more memory. */
 #include <string.h>
 
 #include "gpu/engine.h"
@@ -10,8 +10,26 @@ enum {
     CHUNK = 4   /* steps of a patch folded at a time: their outputs begin at multiples of 16 bytes */
 };
 
-static bool is_folded(enum od_weight kind) {
-    return kind >= OD_W_UNEMBED && kind <= OD_W_MIXTURE_BIAS;
+/* One step's outputs: of df, loc, scale and, for a mixture, its logits. */
+static size_t head_outs(const od_config *c) {
+    return (c->mixture ? 4 : 3) * c->n_component;
+}
+
+static size_t chunk_of(const od_config *c) {
+    return c->patch < CHUNK ? c->patch : CHUNK;
+}
+
+/* With many components beside a narrow model, or short patches, what folding makes and needs meanwhile is more than the
+ * unembedding and the heads. */
+static bool folds(const od_config *c) {
+    const size_t d = c->d_model, outs = head_outs(c);
+    return c->patch * outs + chunk_of(c) * d <= c->patch * d + outs; /* each times d + 1: weights and a bias */
+}
+
+/* Not in `weights`, but in `head`. */
+static bool is_in_head(const od_engine *en, enum od_weight kind) {
+    if (!en->options.fused || kind > OD_W_MIXTURE_BIAS) return false;
+    return kind >= OD_W_DF || (en->folded && kind >= OD_W_UNEMBED);
 }
 
 const float *od_engine_weight(const od_engine *en, enum od_weight kind, size_t layer) {
@@ -23,7 +41,7 @@ static size_t lay_out(od_engine *en) {
     for (size_t i = 0; i < en->model->n_weight; i++) {
         const od_weight_spec *spec = &en->model->weights[i];
         en->place[i] = at;
-        if (!en->options.fused || !is_folded(spec->kind)) at += (spec->count + ALIGN - 1) / ALIGN * ALIGN;
+        if (!is_in_head(en, spec->kind)) at += (spec->count + ALIGN - 1) / ALIGN * ALIGN;
     }
     return at;
 }
@@ -62,7 +80,7 @@ static enum od_status upload_all(od_engine *en, staging *st, od_error *e) {
     enum od_status status = OD_OK;
     for (size_t i = 0; i < m->n_weight && !status; i++) {
         const od_weight_spec *spec = &m->weights[i];
-        if (en->options.fused && is_folded(spec->kind)) continue;
+        if (is_in_head(en, spec->kind)) continue;
         if (en->options.fused && (spec->kind == OD_W_QKV || spec->kind == OD_W_QKV_BIAS))
             status = upload_ordered(en, st, i, e);
         else
@@ -108,42 +126,61 @@ static enum od_status fold_heads(od_engine *en, staging *st, od_error *e) {
     return status;
 }
 
-static enum od_status upload_fused(od_engine *en, od_error *e) {
+static enum od_status fold(od_engine *en, staging *st, od_error *e) {
     const od_config *c = &en->model->config;
-    const size_t d = c->d_model, k = c->n_component;
-    const size_t chunk = c->patch < CHUNK ? c->patch : CHUNK;
-    staging st = {0};
-    od_slice slices[10] = {{(void **)&st.unembed, chunk * d * d * sizeof(float), "unembedding"},
-                           {(void **)&st.unembed_bias, chunk * d * sizeof(float), "unembedding"}};
+    const size_t d = c->d_model, k = c->n_component, chunk = chunk_of(c);
+    od_slice slices[10] = {{(void **)&st->unembed, chunk * d * d * sizeof(float), "unembedding"},
+                           {(void **)&st->unembed_bias, chunk * d * sizeof(float), "unembedding"}};
     size_t n = 2;
     for (size_t h = 0; h < (c->mixture ? 4u : 3u); h++) {
-        slices[n++] = (od_slice){(void **)&st.head[h], k * d * sizeof(float), "head"};
-        slices[n++] = (od_slice){(void **)&st.head_bias[h], k * sizeof(float), "head"};
+        slices[n++] = (od_slice){(void **)&st->head[h], k * d * sizeof(float), "head"};
+        slices[n++] = (od_slice){(void **)&st->head_bias[h], k * sizeof(float), "head"};
     }
-    st.ordered = od_heap_alloc(&en->heap, d * d, sizeof(float), "QKV weights", e);
-    enum od_status status = st.ordered ? en->ops->alloc_many(en->dev, slices, n, e) : OD_NO_MEMORY;
-    if (status) n = 0;
-    if (!status) status = upload_all(en, &st, e);
-    if (!status) status = fold_heads(en, &st, e);
+    enum od_status status = en->ops->alloc_many(en->dev, slices, n, e);
+    if (status) return status;
+    status = fold_heads(en, st, e);
     for (size_t i = 0; i < n; i++) {
         enum od_status freed = en->ops->free(en->dev, *slices[i].out, status ? NULL : e);
         if (!status) status = freed;
     }
+    return status;
+}
+
+/* One below the other. */
+static enum od_status upload_heads(od_engine *en, od_error *e) {
+    const od_model *m = en->model;
+    const size_t d = m->config.d_model, n_head = m->config.mixture ? 4 : 3, k = m->config.n_component;
+    enum od_status status = OD_OK;
+    for (size_t h = 0; h < n_head && !status; h++) {
+        const float *w = od_model_weight(m, heads[h], 0), *bias = od_model_weight(m, (enum od_weight)(heads[h] + 1), 0);
+        status = en->ops->upload(en->dev, en->head + h * k * d, w, k * d * sizeof(float), e);
+        if (!status) status = en->ops->upload(en->dev, en->head_bias + h * k, bias, k * sizeof(float), e);
+    }
+    return status;
+}
+
+static enum od_status upload_fused(od_engine *en, od_error *e) {
+    const size_t d = en->model->config.d_model;
+    staging st = {0};
+    st.ordered = od_heap_alloc(&en->heap, d * d, sizeof(float), "QKV weights", e);
+    enum od_status status = st.ordered ? upload_all(en, &st, e) : OD_NO_MEMORY;
+    if (!status) status = en->folded ? fold(en, &st, e) : upload_heads(en, e);
     od_heap_free(&en->heap, st.ordered);
     return status;
 }
 
 enum od_status od_engine_upload(od_engine *en, od_error *e) {
     const od_config *c = &en->model->config;
-    const size_t outs = c->patch * (c->mixture ? 4 : 3) * c->n_component;
+    en->folded = en->options.fused && folds(c);
+    const size_t outs = head_outs(c) * (en->folded ? c->patch : 1);
     en->place = od_heap_alloc(&en->heap, en->model->n_weight, sizeof *en->place, "places of weights", e);
     if (!en->place) return OD_NO_MEMORY;
     const size_t call_bytes = en->options.fused ? OD_CALL_HEAD + OD_CALL_WINDOW : sizeof(od_call);
     const od_slice slices[] = {{(void **)&en->weights, lay_out(en) * sizeof(float), "weights"},
                                {(void **)&en->call, call_bytes, "call block"},
                                {(void **)&en->replaced, sizeof(uint32_t), "counter"},
-                               {(void **)&en->head, outs * c->d_model * sizeof(float), "folded head"},
-                               {(void **)&en->head_bias, outs * sizeof(float), "folded head's bias"}};
+                               {(void **)&en->head, outs * c->d_model * sizeof(float), "heads"},
+                               {(void **)&en->head_bias, outs * sizeof(float), "heads' biases"}};
     enum od_status status = en->ops->alloc_many(en->dev, slices, en->options.fused ? 5 : 3, e);
     if (status) return status;
     staging none = {0};

@@ -54,7 +54,7 @@ enum od_scratch {
     OD_SCRATCH_LOC,
     OD_SCRATCH_SCALE,
     OD_SCRATCH_MIX,
-    OD_SCRATCH_HEADS,    /* [N, P, 3 or 4, K] raw products of the folded head (fused): df, loc, scale, mixture */
+    OD_SCRATCH_HEADS,    /* [N, P, 3 or 4, K] raw products of the heads (fused): df, loc, scale, mixture */
     OD_SCRATCH_IN_VALUE, /* [R, new_count] staged window, at most N·P (fused, small: behind od_call); behind it: */
     OD_SCRATCH_IN_ID,    /* int32 [R, new_count/P] */
     OD_SCRATCH_IN_MASK,  /* bytes [R, new_count] */
@@ -235,13 +235,14 @@ enum od_epilogue {
 
 enum od_rows {
     OD_ROWS_TOKENS, /* every token of the call */
-    OD_ROWS_HEAD    /* of each row its last head_patch patches, in order; y has no gaps */
+    OD_ROWS_HEAD,   /* of each row its last head_patch patches, in order; y has no gaps */
+    OD_ROWS_STEPS   /* x and y have a row for every step of those patches (row_product alone) */
 };
 
-/* y[rows, outs] = epilogue(norm(x)·wᵀ): decode steps run it as the kernel row_product (with a
- * plan beside it: od_row_product_args in gpu/row_plan.h), prefills through od_device_ops.product. x and y are slots of
- * scratch with rows of depth and outs floats. The sum of a row depends on that row, w and depth alone: not on how many
- * rows there are, nor on where the row stands. */
+/* y[rows, outs] = epilogue(norm(x)·wᵀ): decode steps, and heads that are not folded, run it as the kernel row_product
+ * (with a plan beside it: od_row_product_args in gpu/row_plan.h), prefills through od_device_ops.product. x and y are
+ * slots of scratch with rows of depth and outs floats. The sum of a row depends on that row, w and depth alone: not on
+ * how many rows there are, nor on where the row stands. */
 typedef struct od_product_args {
     const od_call *call;
     const float *w;    /* [outs, depth], or [2·outs, depth] for SWIGLU; 256-byte aligned */
@@ -250,6 +251,7 @@ typedef struct od_product_args {
     uint32_t x, y;     /* enum od_scratch */
     uint32_t outs, depth;
     uint32_t epilogue, rows; /* enum od_epilogue, enum od_rows */
+    uint32_t patch;          /* OD_ROWS_STEPS: steps of a patch */
 } od_product_args;
 
 /* A call's way in, blocks over rows: the new_count new steps, from the staged window or (own: new_count = patch)

@@ -213,7 +213,8 @@ OD_DEVICE void run(const od_product_args &a, const od_row_plan &plan, od_block &
     k.n_output = od_row_least(a.outs - k.output, k.p.per);
     k.n_weight = k.n_output * (a.epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1);
     k.inverse_depth = 1.0f / (float)a.depth;
-    const uint32_t n_row = a.rows == OD_ROWS_TOKENS ? c->n_token : c->n_row * c->head_patch;
+    uint32_t n_row = a.rows == OD_ROWS_TOKENS ? c->n_token : c->n_row * c->head_patch;
+    if (a.rows == OD_ROWS_STEPS) n_row *= a.patch;
     if (b.x > 0 && k.first >= n_row) return; /* the first group has rows, and no need to wait for their number */
     k.weights = nullptr;
     k.landed = nullptr;

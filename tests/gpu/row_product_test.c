@@ -226,6 +226,33 @@ START_TEST(heads_read_the_last_patches_of_each_row) {
 }
 END_TEST
 
+/* Three rows' last two patches of five steps: row after row, whatever came before them in the call. */
+START_TEST(steps_are_rows_of_their_own) {
+    if (test_left_out(_i)) return;
+    enum { R = 3, HEAD = 2, P = 5, N = R * HEAD * P, OUT = 2 };
+    const uint32_t depth = depths[_i];
+    for (size_t i = 0; i < (size_t)N * depth; i++) x[i] = i % depth ? 0 : (float)(i / depth + 1);
+    for (size_t i = 0; i < OUT * depth; i++) w[i] = i < depth ? 1 : 10;
+    memset(bias, 0, sizeof bias);
+    od_call call = {.n_row = R, .n_patch = 4, .n_token = R * 4, .head_patch = HEAD};
+    call.scratch[OD_SCRATCH_UNEMBED] = test_kernel_put(x, (size_t)N * depth * 4);
+    call.scratch[OD_SCRATCH_HEADS] = test_kernel_put(NULL, N * OUT * 4);
+    const od_product_args args = {.call = test_kernel_put(&call, sizeof call),
+                                  .w = PUT(w),
+                                  .bias = PUT(bias),
+                                  .x = OD_SCRATCH_UNEMBED,
+                                  .y = OD_SCRATCH_HEADS,
+                                  .outs = OUT,
+                                  .depth = depth,
+                                  .rows = OD_ROWS_STEPS,
+                                  .patch = P};
+    const od_row_product_args planned = od_row_args(&args);
+    RUN(_i % TEST_ORDERS, row_product, od_row_product_grid(&args, 64 * P), planned);
+    test_kernel_get(y, call.scratch[OD_SCRATCH_HEADS], N * OUT * 4);
+    for (size_t i = 0; i < N * OUT; i++) SAME_FLOAT(y[i], (float)(i / OUT + 1) * (i % OUT ? 10 : 1));
+}
+END_TEST
+
 /* What a decode step's speed hangs on: two blocks' shared memory fits beside each other at toto-open-base's shapes, and
  * there are blocks for all multiprocessors, of few rows and of many. */
 START_TEST(blocks_share_a_multiprocessor_in_pairs) {
@@ -252,6 +279,7 @@ Suite *suite_row_product(void) {
     tcase_add_loop_test(t, normed_rows_are_near_float64, 0, SHAPES);
     tcase_add_loop_test(t, a_row_has_the_same_bits_in_any_company, 0, 3 * SHAPES);
     tcase_add_loop_test(t, heads_read_the_last_patches_of_each_row, 0, 2 * DEPTHS);
+    tcase_add_loop_test(t, steps_are_rows_of_their_own, 0, DEPTHS);
     tcase_add_test(t, blocks_share_a_multiprocessor_in_pairs);
     suite_add_tcase(s, t);
     return s;
