@@ -88,7 +88,7 @@ static enum od_status session_open(od_session **out, od_engine *en, size_t batch
     if (limit < patch)
         return od_fail(e, OD_BAD_INPUT, "a session of at most %zu steps holds no patch: at least %zu are needed", limit,
                        patch);
-    if (!od_size_mul(&rows, batch, variates) || !od_size_mul(&steps, rows, limit) || steps > OD_SESSION_STEPS)
+    if (!od_size_mul(&rows, batch, variates) || !od_size_mul(&steps, rows, limit) || steps > (size_t)1 << 30)
         return od_fail(e, OD_BAD_INPUT, "a session of %zu x %zu series and %zu steps is too large: at most 2^30 values",
                        batch, variates, limit);
     if (en->options.fused && rows * (limit / patch) > MOST_TOKENS)

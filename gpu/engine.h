@@ -48,10 +48,7 @@ typedef struct od_captured {
     od_graph *graph;
 } od_captured;
 
-enum {
-    OD_REHEARSALS = 32,
-    OD_SESSION_STEPS = 1 << 30 /* of all rows of a session together, at most */
-};
+enum { OD_REHEARSALS = 32 };
 
 struct od_engine {
     const od_device_ops *ops;

@@ -39,10 +39,11 @@ static void launch(chain *w, enum od_kernel kernel, od_grid grid, const void *ar
 }
 #define LAUNCH(w, kernel, grid, args) launch(w, OD_KERNEL_##kernel, grid, &(args), sizeof(args))
 
-/* Rows of the largest call of the bucket: steps are at most as many as a session may hold. */
+/* Of the largest call of the bucket; a session's bounds keep them within 2^30. */
 static uint32_t most_rows(const chain *w, const od_product_args *args) {
     const size_t rows = w->bucket->capacity * (args->rows == OD_ROWS_STEPS ? args->patch : 1);
-    return (uint32_t)(rows < OD_SESSION_STEPS ? rows : OD_SESSION_STEPS);
+    assert(rows <= (size_t)1 << 30);
+    return (uint32_t)rows;
 }
 
 static const float *weight(const chain *w, enum od_weight kind, size_t layer) {
@@ -51,7 +52,7 @@ static const float *weight(const chain *w, enum od_weight kind, size_t layer) {
 
 static void product(chain *w, od_product_args args) {
     args.call = w->en->call;
-    if (args.rows != OD_ROWS_STEPS && od_chain_takes(&args)) {
+    if (od_chain_takes(&args)) {
         if (od_chain_add(&w->pending, &args)) return;
         flush(w);
         const bool added = od_chain_add(&w->pending, &args);

@@ -83,7 +83,7 @@ static inline od_grid od_attend_step_grid(od_attend_step_args *a, size_t rows, s
     /* keys and values, the new patch's rows, turns, scores and weights, groups' sums, sums so far */
     const unsigned floats =
         2 * k * row + 3 * row + 4 * d + 2 * k + groups * row + od_grid_round(groups, 4) + od_grid_round(d, 4) + 3 * 4;
-    return (od_grid){.x = od_grid_within(rows * a->n_head, OD_PROCESSORS, UINT32_MAX),
+    return (od_grid){.x = od_grid_within(rows * a->n_head, OD_PROCESSORS, INT32_MAX),
                      .y = 1,
                      .threads = od_grid_within(od_grid_round(work > k ? work : k, 32), 32, 256),
                      .shared = floats * (unsigned)sizeof(float)};

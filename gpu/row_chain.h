@@ -41,8 +41,10 @@ OD_CHAIN uint32_t od_chain_slot_floats(uint32_t width) {
     return OD_CHAIN_ROWS * width;
 }
 
-/* Is the product of a size that goes into chains? A matter of its weight's shape alone. A gated one is normed there. */
+/* Is the product one that goes into chains? A matter of its weight's shape, and a chain's rows are tokens. A gated one
+ * is normed there. */
 OD_CHAIN bool od_chain_takes(const od_product_args *p) {
+    if (p->rows == OD_ROWS_STEPS) return false;
     if (p->epilogue == OD_EPILOGUE_SWIGLU && !p->norm) return false;
     const uint64_t rows = (uint64_t)p->outs * (p->epilogue == OD_EPILOGUE_SWIGLU ? 2 : 1);
     return rows * p->depth <= OD_CHAIN_WEIGHTS && rows * od_chain_stride(p->depth) <= OD_CHAIN_FLOATS * 3 / 4;

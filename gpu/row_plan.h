@@ -16,7 +16,7 @@
 
 enum {
     OD_ROW_GROUP = 8,     /* rows of x a block */
-    OD_ROW_BLOCKS = 132,  /* about one a multiprocessor */
+    OD_ROW_BLOCKS = 132,  /* one a multiprocessor of an H100 */
     OD_ROW_THREADS = 256, /* a block, at most */
     OD_ROW_TILE = 6,      /* rows of w a thread */
     OD_ROW_GROUPS = 8,    /* of threads a block, at most: each has an eighth of them to start its copies */
@@ -102,8 +102,8 @@ OD_BOTH uint32_t od_row_x_floats(const od_row_plan *p, uint32_t n_weight, uint32
 }
 
 /* Covers max_rows rows of x; a call may have fewer. There is a block for every multiprocessor even where the outputs
- * are shared out among fewer: one without outputs only keeps its place until the kernel ahead has ended, so that no
- * multiprocessor has room for two blocks of the kernel behind, which would be late for all. */
+ * are shared out among fewer: one without outputs only keeps its place until the kernel ahead has ended. Otherwise its
+ * multiprocessor would have room for two large blocks of the kernel behind, which would be late for all. */
 OD_BOTH od_grid od_row_product_grid(const od_product_args *a, uint32_t max_rows) {
     const od_row_plan p = od_row_plan_of(a);
     const uint32_t rows = od_row_least(max_rows, p.rows);

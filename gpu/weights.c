@@ -1,5 +1,5 @@
 /* The weights on the device: as the model has them, or, for the fused kernels, with the QKV features in the order (3,
- * H, d), the heads as one matrix, and the unembedding folded into it where that takes no more memory. */
+ * H, d), the heads as one matrix, and the unembedding folded into it where there are no more weights for it. */
 #include <string.h>
 
 #include "gpu/engine.h"
@@ -15,15 +15,11 @@ static size_t head_outs(const od_config *c) {
     return (c->mixture ? 4 : 3) * c->n_component;
 }
 
-static size_t chunk_of(const od_config *c) {
-    return c->patch < CHUNK ? c->patch : CHUNK;
-}
-
-/* With many components beside a narrow model, or short patches, what folding makes and needs meanwhile is more than the
- * unembedding and the heads. */
+/* A matrix for every step of a patch: for a mixture of many components beside a narrow model more weights than the
+ * unembedding and the heads are. */
 static bool folds(const od_config *c) {
     const size_t d = c->d_model, outs = head_outs(c);
-    return c->patch * outs + chunk_of(c) * d <= c->patch * d + outs; /* each times d + 1: weights and a bias */
+    return c->patch * outs <= c->patch * d + outs; /* each times d + 1: weights and a bias */
 }
 
 /* Not in `weights`, but in `head`. */
@@ -128,7 +124,7 @@ static enum od_status fold_heads(od_engine *en, staging *st, od_error *e) {
 
 static enum od_status fold(od_engine *en, staging *st, od_error *e) {
     const od_config *c = &en->model->config;
-    const size_t d = c->d_model, k = c->n_component, chunk = chunk_of(c);
+    const size_t d = c->d_model, k = c->n_component, chunk = c->patch < CHUNK ? c->patch : CHUNK;
     od_slice slices[10] = {{(void **)&st->unembed, chunk * d * d * sizeof(float), "unembedding"},
                            {(void **)&st->unembed_bias, chunk * d * sizeof(float), "unembedding"}};
     size_t n = 2;

@@ -41,7 +41,7 @@ void od_host_product(const od_product_args *a) {
     const od_call *c = a->call;
     const float *x = c->scratch[a->x];
     float *y = c->scratch[a->y];
-    assert(!a->norm);
+    assert(!a->norm && a->rows != OD_ROWS_STEPS);
     /* runs of rows that lie together in x: all tokens, or each row's last patches */
     const size_t runs = a->rows == OD_ROWS_TOKENS ? 1 : c->n_row;
     const size_t run = a->rows == OD_ROWS_TOKENS ? c->n_token : c->head_patch;

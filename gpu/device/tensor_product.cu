@@ -151,7 +151,8 @@ const char *od_tensor_product_math(bool tf32_only) {
 
 int od_tensor_product_start(const od_product_args *args, unsigned max_rows, unsigned likely_rows, int config,
                             bool tf32_only, bool early, void *stream) {
-    if (args->norm || !od_tensor_product_fits(args, config)) return cudaErrorInvalidValue;
+    if (args->norm || args->rows == OD_ROWS_STEPS || !od_tensor_product_fits(args, config))
+        return cudaErrorInvalidValue;
     if (max_rows == 0) return cudaSuccess;
     const struct config *c = config ? &configs[config - 1] : choose(args, likely_rows);
     return (tf32_only ? c->tf32 : c->exact)(*args, max_rows, early, (cudaStream_t)stream);

@@ -49,7 +49,7 @@ enum od_scratch {
     OD_SCRATCH_PRODUCT,  /* [N, D] */
     OD_SCRATCH_MLP_IN,   /* [N, 2M] */
     OD_SCRATCH_MLP,      /* [N, M] */
-    OD_SCRATCH_UNEMBED,  /* [N, P·D] */
+    OD_SCRATCH_UNEMBED,  /* [N, P·D] (fused: where it is not folded into the heads) */
     OD_SCRATCH_DF,       /* [N, P, K] raw products of the heads */
     OD_SCRATCH_LOC,
     OD_SCRATCH_SCALE,

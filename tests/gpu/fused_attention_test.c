@@ -132,6 +132,7 @@ static void step(float *out, int order, shape s, room r) {
                                 .d_head = s.d,
                                 .layer = LAYER};
     const od_grid grid = od_attend_step_grid(&args, r.tokens, r.seen);
+    ck_assert_uint_ge(grid.x, OD_PROCESSORS); /* each has its place kept */
     RUN(order, attend_step, grid, args);
     test_kernel_get(out, call.scratch[OD_SCRATCH_ATTENDED], (size_t)s.rows * s.heads * s.d * 4);
     test_kernel_get(key, call.key, cache_bytes(s, r.stride));

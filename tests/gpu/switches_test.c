@@ -344,6 +344,40 @@ START_TEST(timed_choices_are_kept_in_a_file) {
 }
 END_TEST
 
+/* Bytes on the device of an engine without sessions. */
+static size_t bytes_of(const od_config *config, bool fused) {
+    od_model *model;
+    ck_assert_msg(!od_model_create(&model, config, &err), "%s", err.text);
+    od_model_generate(model, 3, 1);
+    od_options options = od_options_default();
+    options.fused = fused;
+    od_engine *en = test_engine_of(model, &options);
+    const od_stats stats = test_stats(en);
+    test_engine()->destroy(en);
+    od_model_destroy(model);
+    return stats.device_live;
+}
+
+/* With `outs` outputs a step, unembedding and heads are P·D + outs rows of D weights and a bias, folded they are
+ * P·outs: the fused path keeps the fewer, beside its room for a window. */
+START_TEST(the_head_is_folded_where_that_is_fewer_weights) {
+    static const struct {
+        size_t patch, d_model, n_component; /* of a mixture; 1: one Student-T */
+    } heads[] = {{4, 32, 1}, {1, 32, 24}, {2, 32, 1}, {4, 48, 16}, {4, 44, 16}, {8, 40, 24}, {16, 64, 1}, {64, 96, 5}};
+    od_config config;
+    ck_assert(!od_config_preset(&config, "seed-tiny", &err));
+    config.patch = heads[_i].patch;
+    config.d_model = heads[_i].d_model;
+    config.n_head = 2;
+    config.n_component = heads[_i].n_component;
+    config.mixture = config.n_component > 1;
+    const size_t outs = (config.mixture ? 4 : 3) * config.n_component, d = config.d_model;
+    const size_t apart = config.patch * d + outs, folded = config.patch * outs;
+    const size_t saved = folded < apart ? (apart - folded) * (d + 1) * sizeof(float) : 0;
+    ck_assert_uint_le(bytes_of(&config, true) + saved, bytes_of(&config, false) + OD_CALL_WINDOW + 16);
+}
+END_TEST
+
 Suite *suite_switches(void) {
     Suite *suite = suite_create("switches");
     TCase *tc = tcase_create("switches");
@@ -354,6 +388,7 @@ Suite *suite_switches(void) {
     tcase_add_loop_test(tc, the_last_patch_alone_has_the_bits_of_all, 0, 2);
     tcase_add_loop_test(tc, timing_changes_no_bit, 0, 2);
     tcase_add_loop_test(tc, windows_of_any_size_have_the_same_bits, 0, 2);
+    tcase_add_loop_test(tc, the_head_is_folded_where_that_is_fewer_weights, 0, 8);
     tcase_add_test(tc, a_dynamic_cache_grows_with_what_it_holds);
     tcase_add_test(tc, buffers_in_one_piece_are_buffers);
     tcase_add_test(tc, timed_choices_are_kept_in_a_file);
