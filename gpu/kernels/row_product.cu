@@ -2,9 +2,8 @@
  *
  * A kernel of such a chain is over in a few microseconds, so nothing may wait that need not: w depends on no kernel
  * ahead, and before od_await the copy engine is already on its way with it, as far as shared memory has room; the rest
- * comes into the L2 cache. Instructions come from afar, too, when a multiprocessor runs them for the first time in a
- * while: that was a quarter to a half of what warps waited for here, so that short code counts for more than few
- * instructions. Rows of x are taken 8 at a time (grid: y), each float4 of w against all of them. A thread's sums take
+ * comes into the L2 cache. Code is kept short: instructions come from afar, too, when a multiprocessor has not run them
+ * for a while. Rows of x are taken 8 at a time (grid: y), each float4 of w against all of them. A thread's sums take
  * the place of the weights that it alone has read.
  *
  * The sum of an output: a lane's float4s in order, lanes by segments, segments in order. RMSNorm's scale multiplies x,
