@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "oracles/finding.h"
+#include "oracles/signature.h"
 #include "tests/oracles/fake_engine.h"
 #include "tests/oracles/suites.h"
 
@@ -66,6 +67,48 @@ START_TEST(a_signature_names_the_bug_and_not_the_case) {
     ck_assert_str_eq(v.signature, "accuracy/loc/decode/b1.v2-4.s2-4/ref:fast");
     ck_assert_uint_ne(v.hash, hash);
     ck_assert_uint_eq(strcspn(v.signature, "\n "), strlen(v.signature));
+}
+END_TEST
+
+START_TEST(kinds_of_findings_have_no_shape) {
+    const char *const one = "accuracy/loc/decode/b1.v2-4.s2-4/ref:fast";
+    const struct {
+        const char *other;
+        bool same;
+    } table[] = {{"accuracy/loc/decode/b1.v1.s1/ref:fast", true},
+                 {"accuracy/loc/decode/b1.v2-4.s2-4/ref:twin", false},
+                 {"accuracy/df/decode/b1.v2-4.s2-4/ref:fast", false},
+                 {"accuracy/loc/prefill/b1.v2-4.s2-4/ref:fast", false},
+                 {"finite/loc/decode/b1.v2-4.s2-4/ref:fast", false},
+                 {"accuracy/loc/decode/ref:fast", false},
+                 {"accuracy/loc/decode/b1.v1.s1/more/ref:fast", false},
+                 {"pass", false},
+                 {"", false}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        ck_assert_int_eq(od_signature_same_kind(one, table[i].other), table[i].same);
+        ck_assert_int_eq(od_signature_same_kind(table[i].other, one), table[i].same);
+    }
+    ck_assert(!od_signature_same_kind("", ""));
+}
+END_TEST
+
+/* The verdict is the gravest ruling's; a finding of another kind in the same case is found all the same. */
+START_TEST(a_verdict_is_searched_for_a_kind) {
+    lie();
+    fake_fast_knobs.captures_anew = fake_fast_knobs.drift_runs = true;
+    od_judge_case(&v, &judge, &c);
+    const od_ruling *accuracy = od_verdict_of_kind(&v, "accuracy/loc/decode/b64.v1.s1/ref:fast");
+    ck_assert_ptr_nonnull(accuracy);
+    ck_assert_int_eq(accuracy->outcome, OD_FINDING);
+    const od_ruling *other = NULL;
+    for (unsigned i = 0; i < OD_ORACLES; i++)
+        if (v.asked >> i & 1 && v.ruling[i].outcome == OD_FINDING && &v.ruling[i] != accuracy) other = &v.ruling[i];
+    ck_assert_ptr_nonnull(other);
+    ck_assert_ptr_eq(od_verdict_of_kind(&v, other->signature), other);
+    ck_assert_ptr_null(od_verdict_of_kind(&v, "accuracy/scale/decode/b1.v1.s1/ref:fast"));
+    fake_reset();
+    od_judge_case(&v, &judge, &c);
+    ck_assert_ptr_null(od_verdict_of_kind(&v, "accuracy/loc/decode/b1.v2-4.s2-4/ref:fast"));
 }
 END_TEST
 
@@ -242,6 +285,8 @@ Suite *suite_judge(void) {
     tcase_set_timeout(t, 60);
     tcase_add_test(t, shape_classes_are_powers_of_two);
     tcase_add_test(t, a_signature_names_the_bug_and_not_the_case);
+    tcase_add_test(t, kinds_of_findings_have_no_shape);
+    tcase_add_test(t, a_verdict_is_searched_for_a_kind);
     tcase_add_test(t, an_expected_finding_is_known_and_its_absence_is_a_finding);
     tcase_add_test(t, a_known_finding_hides_no_other_one);
     tcase_add_test(t, a_case_that_cannot_be_built_is_bad_input);

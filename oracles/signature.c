@@ -1,0 +1,28 @@
+#include "oracles/signature.h"
+
+#include <string.h>
+
+/* oracle/subject/step/shape/pair: where the shape class begins and how long it is. */
+static bool find_shape(const char *signature, size_t *at, size_t *n) {
+    const char *end = strrchr(signature, '/');
+    const char *begin = end;
+    if (!end) return false;
+    while (begin > signature && begin[-1] != '/') begin--;
+    *at = (size_t)(begin - signature);
+    *n = (size_t)(end - begin);
+    unsigned before = 0;
+    for (size_t i = 0; i < *at; i++) before += signature[i] == '/';
+    return before == 3;
+}
+
+bool od_signature_same_kind(const char *a, const char *b) {
+    size_t at_a, n_a, at_b, n_b;
+    if (!find_shape(a, &at_a, &n_a) || !find_shape(b, &at_b, &n_b)) return false;
+    return at_a == at_b && memcmp(a, b, at_a) == 0 && strcmp(a + at_a + n_a, b + at_b + n_b) == 0;
+}
+
+const od_ruling *od_verdict_of_kind(const od_verdict *v, const char *signature) {
+    for (unsigned i = 0; i < OD_ORACLES; i++)
+        if (v->asked >> i & 1 && od_signature_same_kind(v->ruling[i].signature, signature)) return &v->ruling[i];
+    return NULL;
+}

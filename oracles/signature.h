@@ -1,0 +1,16 @@
+/* Findings are of one kind where their signatures differ in the shape class alone: what is shrunk, or run another way,
+ * is still the same finding while its kind is. */
+#ifndef OD_ORACLES_SIGNATURE_H
+#define OD_ORACLES_SIGNATURE_H
+
+#include "oracles/judge.h"
+
+/* Same oracle, subject, step class and pair of engines, whatever the shape class; false where either is "" or no
+ * signature. */
+bool od_signature_same_kind(const char *a, const char *b);
+
+/* The verdict's ruling of that kind, FINDING or KNOWN; NULL: the verdict has none. Other findings of the case do not
+ * count, graver ones either. A finding of an absent `expect` has no ruling and is not found. */
+const od_ruling *od_verdict_of_kind(const od_verdict *v, const char *signature);
+
+#endif
