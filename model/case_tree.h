@@ -1,4 +1,5 @@
-/* Taking values out of a JSON tree, each with its key's path in the message. For the reader of cases alone. */
+/* Taking values out of a JSON tree, each with its key's path in the message. For the readers of cases and of known
+ * issues. */
 #ifndef OD_MODEL_CASE_TREE_H
 #define OD_MODEL_CASE_TREE_H
 

@@ -58,6 +58,18 @@ static bool is_expected(const od_case *c, const od_ruling *r) {
     return c->expect[0] && strcmp(c->expect, "pass") != 0 && strcmp(c->expect, r->signature) == 0;
 }
 
+/* A known issue's finding is KNOWN until its day has passed; either way the reason says so, in front. */
+static void look_up(od_ruling *r, const od_known *known) {
+    const od_known_issue *issue = od_known_find(known, r->signature);
+    char reason[OD_REASON];
+    if (!issue) return;
+    snprintf(reason, sizeof reason, "%s %s (%.80s; %.80s): %.100s",
+             issue->expired ? "known issue, expired on" : "known until", issue->expires, issue->reason, issue->link,
+             r->reason);
+    snprintf(r->reason, sizeof r->reason, "%s", reason);
+    if (!issue->expired) r->outcome = OD_KNOWN;
+}
+
 static void ask(od_verdict *v, const od_judge *j, const od_case *c) {
     const od_evidence *ev = &j->evidence;
     bool engines_ran = ev->ref_run.status == OD_OK && ev->fast_run.ran && ev->fast_run.status == OD_OK;
@@ -69,6 +81,7 @@ static void ask(od_verdict *v, const od_judge *j, const od_case *c) {
         oracle->judge(r, ev);
         if (r->outcome == OD_FINDING) sign(r, v, oracle->name);
         if (r->outcome == OD_FINDING && is_expected(c, r)) r->outcome = OD_KNOWN;
+        if (r->outcome == OD_FINDING) look_up(r, j->known);
     }
 }
 
@@ -94,7 +107,7 @@ static void draw(od_verdict *v, const od_judge *j) {
 static void miss_expected(od_verdict *v, const od_case *c) {
     if (!c->expect[0] || strcmp(c->expect, "pass") == 0 || v->outcome == OD_SKIPPED || v->outcome == OD_ERROR) return;
     for (unsigned i = 0; i < OD_ORACLES; i++)
-        if (v->ruling[i].outcome == OD_KNOWN) return;
+        if (v->ruling[i].outcome == OD_KNOWN && is_expected(c, &v->ruling[i])) return;
     if (v->outcome == OD_FINDING) return;
     v->outcome = OD_FINDING;
     snprintf(v->signature, sizeof v->signature, "expect/absent/-/%s/%s", v->shape, v->pair);

@@ -2,6 +2,7 @@
 #ifndef OD_ORACLES_JUDGE_H
 #define OD_ORACLES_JUDGE_H
 
+#include "oracles/known.h"
 #include "oracles/oracle.h"
 
 typedef struct od_verdict {
@@ -21,7 +22,8 @@ typedef struct od_verdict {
 /* Buffers that cases share. */
 typedef struct od_judge {
     od_setup setup;
-    unsigned required; /* oracles whose INCONCLUSIVE makes a case INCONCLUSIVE */
+    unsigned required;     /* oracles whose INCONCLUSIVE makes a case INCONCLUSIVE */
+    const od_known *known; /* borrowed; NULL: none */
     od_evidence evidence;
     od_script script;
 } od_judge;
@@ -45,6 +47,7 @@ typedef struct od_tally {
     uint64_t ruled[OD_ORACLES]; /* cases in which the oracle gave PASS, FINDING or KNOWN */
     uint64_t open[OD_ORACLES];  /* INCONCLUSIVE */
     uint64_t bad_input;
+    size_t expired;                /* known issues whose day has passed */
     double worst_mae, worst_share; /* -1: none yet */
     od_nearness near[OD_TENSORS];  /* where the arbiter was asked about every case */
     char near_case[OD_TENSORS][OD_CASE_PATH];
@@ -59,8 +62,8 @@ void od_tally_add(od_tally *t, const od_verdict *v, const char *name);
 /* Are the tensors of every class near enough to float64? True where the arbiter was not asked about every case. */
 bool od_tally_is_near(const od_tally *t);
 
-/* The first that applies: 1 any FINDING, or tensors too far from float64; 2 bad input; 3 ERROR; 4 nothing was compared,
- * a required oracle INCONCLUSIVE, or one required by name (`named`) that ruled nowhere; 0. */
+/* The first that applies: 1 any FINDING, tensors too far from float64, or an expired known issue; 2 bad input; 3 ERROR;
+ * 4 nothing was compared, a required oracle INCONCLUSIVE, or one required by name (`named`) that ruled nowhere; 0. */
 int od_tally_exit(const od_tally *t, unsigned required, unsigned named);
 
 #endif

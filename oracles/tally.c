@@ -51,7 +51,7 @@ bool od_tally_is_near(const od_tally *t) {
 }
 
 int od_tally_exit(const od_tally *t, unsigned required, unsigned named) {
-    if (t->outcome[OD_FINDING] > 0 || !od_tally_is_near(t)) return 1;
+    if (t->outcome[OD_FINDING] > 0 || !od_tally_is_near(t) || t->expired > 0) return 1;
     if (t->bad_input > 0) return 2;
     if (t->outcome[OD_ERROR] > 0) return 3;
     if (t->compared == 0 || t->outcome[OD_INCONCLUSIVE] > 0) return 4;

@@ -19,6 +19,7 @@ static const struct argp_option common_options[] = {
     {"require", OD_KEY_REQUIRE, "ORACLE", 0, "Exit 4 unless this oracle came to a verdict. Repeatable", 10},
     {"arbiter", OD_KEY_ARBITER, 0, 0,
      "Ask ref64 in every case: the fast path may be little farther from it than the reference", 10},
+    {"known", OD_KEY_KNOWN, "FILE", 0, "Known issues: their findings are KNOWN until the day that each names", 10},
     {"json", OD_KEY_JSON, "FILE", 0, "Results as JSON Lines (oracles/result.schema.json)", 11},
     {"junit", OD_KEY_JUNIT, "FILE", 0, "Results as JUnit XML", 11},
     {"quiet", OD_KEY_QUIET, 0, 0, "Print only what is no PASS", 11},
@@ -94,6 +95,7 @@ static const char **text_slot(od_args *a, int key) {
     case OD_KEY_JUNIT: return &a->junit;
     case OD_KEY_OUT: return &a->out;
     case OD_KEY_MODEL: return &a->model;
+    case OD_KEY_KNOWN: return &a->known;
     case OD_KEY_PROFILE: return &a->profile;
     case OD_KEY_ENGINE: return &a->engine;
     case OD_KEY_CASE: return &a->case_path;

@@ -14,6 +14,7 @@ enum { MAX_NOT_CHECKED = 8, COMMAND = 4096 };
 struct od_batch {
     const od_args *args;
     od_judge judge;
+    od_known known;
     od_verdict verdict;
     od_environment env;
     bool fuzz;
@@ -106,6 +107,10 @@ static void make_tail(od_batch *b) {
         od_append_word(b->tail, size, "--model");
         od_append_word(b->tail, size, a->model);
     }
+    if (a->known) {
+        od_append_word(b->tail, size, "--known");
+        od_append_word(b->tail, size, a->known);
+    }
     for (int i = 0; i < a->argc; i++) od_append_word(b->command, sizeof b->command, a->argv[i]);
 }
 
@@ -139,6 +144,9 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
         s = choose_oracles(b, e);
     }
     if (s == OD_OK) s = find_model(b, e);
+    if (s == OD_OK && args->known) s = od_known_read(&b->known, args->known, NULL, e);
+    b->judge.known = &b->known;
+    b->tally.expired = b->known.n_expired;
     if (s == OD_OK) s = od_cli_device(b->ref_device, sizeof b->ref_device, b->ref_math, sizeof b->ref_math, ref, e);
     if (s == OD_OK)
         s = od_cli_device(b->fast_device, sizeof b->fast_device, b->fast_math, sizeof b->fast_math, fast, e);
@@ -163,6 +171,7 @@ void od_batch_destroy(od_batch *b) {
     for (size_t i = 0; i < b->n_row; i++) od_table_row_free(&b->rows[i]);
     free(b->rows);
     od_judge_free(&b->judge);
+    od_known_free(&b->known);
     free(b);
 }
 
@@ -322,6 +331,10 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                t->worst_share_case);
     if (!od_nearness_print(t)) fprintf(stderr, "oracle-diff: no memory for the arbiter's table\n");
     print_open(b);
+    for (size_t i = 0; i < b->known.n; i++)
+        if (b->known.issue[i].expired)
+            printf("expired on %s: known issue %s (%s): fix it, or look again and give it another day\n",
+                   b->known.issue[i].expires, b->known.issue[i].signature, b->known.issue[i].link);
     if (t->fallbacks)
         printf("left the fast path: %llu calls of %llu cases ran as plain launches, beyond their limit of captures\n",
                (unsigned long long)t->fallbacks, (unsigned long long)t->fell_back);

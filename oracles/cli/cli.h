@@ -21,7 +21,7 @@ typedef struct od_args {
     const char *ref, *fast; /* NULL: by default */
     const char *set[OD_ARGS_LIST], *only[OD_ORACLES], *require[OD_ORACLES];
     size_t n_set, n_only, n_require;
-    const char *policy, *json, *junit, *out, *model;
+    const char *policy, *json, *junit, *out, *model, *known;
     bool quiet, arbiter;
     uint64_t seed, index, cases;
     bool has_seed, has_index, has_cases, has_seconds;
@@ -65,6 +65,7 @@ enum od_key {
     OD_KEY_OUT,
     OD_KEY_ARBITER,
     OD_KEY_MODEL,
+    OD_KEY_KNOWN,
     OD_KEY_SEED,
     OD_KEY_INDEX,
     OD_KEY_CASES,

@@ -317,6 +317,22 @@ def a_finding_is_written_and_replays_alone():
 
 
 @check
+def an_expired_known_issue_fails_whatever_was_found():
+    issue = {"signature": "speed/*/*/*/*", "reason": "slow", "link": "https://example.org/1", "expires": "2001-02-03"}
+    write("good.json", GOOD)
+    write("known.json", json.dumps({"format": 1, "issues": [issue]}))
+    refuses(2, "nowhere.json", "run", "good.json", "--known", "nowhere.json")
+    done = exits(1, "run", "good.json", "--fast", "twin", "--known", "known.json")
+    assert "expired on 2001-02-03" in done.stdout and "PASS 1, FINDING 0" in done.stdout
+    issue["expires"] = "9999-12-31"
+    write("known.json", json.dumps({"format": 1, "issues": [issue]}))
+    assert "expired" not in exits(0, "run", "good.json", "--fast", "twin", "--known", "known.json").stdout
+    issue["expires"] = "2001-02-30"
+    write("known.json", json.dumps({"format": 1, "issues": [issue]}))
+    refuses(2, "issues[0].expires", "run", "good.json", "--known", "known.json")
+
+
+@check
 def fuzz_counts_cases_and_is_repeatable():
     done = run("fuzz", "--cases", "5", "--seed", "1", "--profile", "rate", "--fast", "twin", "--json", "a.jsonl")
     again = run("fuzz", "--cases", "5", "--seed", "1", "--profile", "rate", "--fast", "twin", "--json", "b.jsonl")
