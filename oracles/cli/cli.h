@@ -49,7 +49,7 @@ typedef struct od_command {
 } od_command;
 
 extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_cmd_show, od_cmd_forward, od_cmd_compare,
-    od_cmd_report, od_cmd_list, od_cmd_bench;
+    od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_baseline;
 
 /* Keys of long options. */
 enum od_key {
@@ -199,5 +199,16 @@ void od_junit_free(od_junit *j);
 
 /* Reads and prepares every case first (one bad file: exit 2, nothing is run or written), then judges them. */
 int od_run_files(const od_args *args, const char *const *paths, size_t n);
+
+/* ---- replay.c ---------------------------------------------------------------------------------------------------- */
+
+typedef struct od_path_list {
+    char **path;
+    size_t n, cap;
+} od_path_list;
+
+/* Appends every case (*.json) below a folder, sorted. OD_BAD_INPUT where it is none, or holds none. */
+enum od_status od_cli_collect(od_path_list *list, const char *dir, od_error *e);
+void od_path_list_free(od_path_list *list); /* a zeroed one is fine */
 
 #endif

@@ -8,12 +8,7 @@
 
 enum { MAX_SHARD = 4096 };
 
-typedef struct path_list {
-    char **path;
-    size_t n, cap;
-} path_list;
-
-static enum od_status keep(path_list *list, const char *path, od_error *e) {
+static enum od_status keep(od_path_list *list, const char *path, od_error *e) {
     if (list->n == list->cap) {
         size_t cap = list->cap ? list->cap * 2 : 128;
         char **grown = realloc(list->path, cap * sizeof *grown);
@@ -34,7 +29,7 @@ static bool is_case(const FTSENT *entry) {
     return entry->fts_info == FTS_F && n > 5 && strcmp(entry->fts_name + n - 5, ".json") == 0;
 }
 
-static enum od_status collect(path_list *list, const char *dir, od_error *e) {
+enum od_status od_cli_collect(od_path_list *list, const char *dir, od_error *e) {
     char *roots[] = {(char *)dir, NULL};
     size_t before = list->n;
     FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
@@ -56,6 +51,12 @@ static enum od_status collect(path_list *list, const char *dir, od_error *e) {
     return s;
 }
 
+void od_path_list_free(od_path_list *list) {
+    for (size_t i = 0; i < list->n; i++) free(list->path[i]);
+    free(list->path);
+    *list = (od_path_list){0};
+}
+
 /* A positive number up to `max`, digits alone, at *text, which is moved behind it; 0: none. */
 static size_t digits(const char **text, size_t max) {
     size_t n = 0;
@@ -65,7 +66,7 @@ static size_t digits(const char **text, size_t max) {
 
 /* "I/N": leaves every N-th case, from the I-th on. Neighbours, which are often alike, go to different shares, and the
  * shares of one N are the whole without overlap. */
-static enum od_status take_share(path_list *list, const char *shard, od_error *e) {
+static enum od_status take_share(od_path_list *list, const char *shard, od_error *e) {
     const char *at = shard;
     const size_t i = digits(&at, MAX_SHARD), slash = *at == '/' ? (at++, 1) : 0, n = digits(&at, MAX_SHARD);
     if (!slash || *at || i < 1 || i > n)
@@ -85,14 +86,13 @@ static enum od_status take_share(path_list *list, const char *shard, od_error *e
 
 static int run(const od_args *args) {
     od_error e = {0};
-    path_list list = {0};
+    od_path_list list = {0};
     enum od_status s = OD_OK;
     if (args->n_rest == 0) s = od_fail(&e, OD_BAD_INPUT, "replay: which folder? Give at least one with cases");
-    for (size_t i = 0; s == OD_OK && i < args->n_rest; i++) s = collect(&list, args->rest[i], &e);
+    for (size_t i = 0; s == OD_OK && i < args->n_rest; i++) s = od_cli_collect(&list, args->rest[i], &e);
     if (s == OD_OK && args->shard) s = take_share(&list, args->shard, &e);
     int code = s == OD_OK ? od_run_files(args, (const char *const *)list.path, list.n) : od_complain(&e);
-    for (size_t i = 0; i < list.n; i++) free(list.path[i]);
-    free(list.path);
+    od_path_list_free(&list);
     return code;
 }
 

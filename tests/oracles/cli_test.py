@@ -333,6 +333,29 @@ def an_expired_known_issue_fails_whatever_was_found():
 
 
 @check
+def a_baseline_holds_another_build_to_its_answers():
+    write("good.json", GOOD)
+    refuses(2, "save or check", "baseline", "keep", "b")
+    refuses(2, "which folder", "baseline", "save")
+    refuses(2, "which cases", "baseline", "save", "b", "--fast", "twin")
+    refuses(2, "nowhere", "baseline", "save", "b", "good.json", "nowhere", "--fast", "twin")
+    refuses(2, "baseline.json", "baseline", "check", "b", "--fast", "twin")
+    assert not os.path.exists("b")
+    assert "1 cases by twin" in exits(0, "baseline", "save", "b", "good.json", "--fast", "twin").stdout
+    refuses(2, "holds a baseline already", "baseline", "save", "b", "good.json", "--fast", "twin")
+    refuses(2, "one word too many", "baseline", "check", "b", "good.json", "--fast", "twin")
+    same = exits(0, "baseline", "check", "b", "--fast", "twin").stdout
+    assert "PASS: 0 of " in same and "changed" not in same
+    other = exits(0, "baseline", "check", "b", "--fast", "ref").stdout
+    assert "engine    twin -> ref" in other and "changed  good-" in other
+    case = [f for f in os.listdir("b") if f.startswith("good-") and f.endswith(".json")][0]
+    with open(os.path.join("b", case), encoding="utf-8") as f:
+        text = f.read()
+    write(os.path.join("b", case), text.replace('"seed": 6', '"seed": 7'))
+    refuses(2, "not the case", "baseline", "check", "b", "--fast", "twin")
+
+
+@check
 def fuzz_counts_cases_and_is_repeatable():
     done = run("fuzz", "--cases", "5", "--seed", "1", "--profile", "rate", "--fast", "twin", "--json", "a.jsonl")
     again = run("fuzz", "--cases", "5", "--seed", "1", "--profile", "rate", "--fast", "twin", "--json", "b.jsonl")
