@@ -16,6 +16,11 @@ static od_model *model;
 static od_engine *engine, *other;
 static char about[96];
 
+/* The sanitizers look for what the bits do not show: they get of each model but the largest every other mode, by turns. */
+static bool is_left_out(int i) {
+    return TEST_SANITIZED && (i / MODES == 3 || (i + i / MODES) % 2);
+}
+
 /* Model _i / MODES in mode _i % MODES; false where the engine does not take it. */
 static bool prepare(int i) {
     char mode[64];
@@ -24,7 +29,7 @@ static bool prepare(int i) {
     snprintf(about, sizeof about, "%s %s", name, mode);
     model = NULL;
     engine = other = NULL;
-    if (!test_can(&config, &options) || (TEST_SANITIZED && i / MODES == 3)) return false;
+    if (!test_can(&config, &options) || is_left_out(i)) return false;
     model = test_model(&config, 7);
     engine = test_engine_of(model, &options);
     return true;
