@@ -172,6 +172,7 @@ void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup
     od_player_close(&p);
     if (ev->fast_run.status != OD_OK || ev->ref_run.status != OD_OK) return;
     if (needs & OD_NEED_FRESH) play_fresh(ev);
+    if (needs & OD_NEED_PROBE) od_evidence_probe(ev);
     ask_arbiter(ev);
 }
 

@@ -5,6 +5,7 @@
  *   fast        1 play, compared; then on the same engine: reset, play; poison, new sessions, play
  *   plain       1 play (graph, autotune and fused off), where the case asks for any of them; timed pairs on request
  *   fresh fast  1 play on a new engine
+ *   both        1 play for each weight tensor, changed, on request: is it read at all?
  *   arbiter     1 play of ref64, where a tensor uses much of the contract, or on request; on request then 1 play of all
  *               three, with hidden states */
 #ifndef OD_ORACLES_EVIDENCE_H
@@ -15,7 +16,7 @@
 #include "oracles/trace.h"
 
 /* Runs that an oracle needs beside the reference's and the fast path's first. */
-enum { OD_NEED_RERUN = 1, OD_NEED_FRESH = 2, OD_NEED_PLAIN = 4, OD_NEED_TIME = 8 };
+enum { OD_NEED_RERUN = 1, OD_NEED_FRESH = 2, OD_NEED_PLAIN = 4, OD_NEED_TIME = 8, OD_NEED_PROBE = 16 };
 
 enum { OD_MAX_REPEAT = 6, OD_MAX_PAIR = 15, OD_REASON = 320 };
 
@@ -60,6 +61,18 @@ typedef struct od_arbitration {
     od_nearness near[OD_TENSORS]; /* contractual tensors, by class; only where every case is asked about */
 } od_arbitration;
 
+/* Every weight tensor changed in turn. */
+typedef struct od_probe {
+    bool ran;
+    size_t n;               /* tensors changed */
+    size_t n_idle;          /* of them, without a say in the reference's answers (the contract holds all the same) */
+    size_t n_dead;          /* of them, moving the reference's answers and no bit of the fast path's */
+    char dead[OD_NAME_MAX]; /* the first of those */
+    double share;           /* what it moved the reference's answers by, in contracts */
+    enum od_status status;  /* a play that failed ends the probing */
+    od_error error;
+} od_probe;
+
 enum od_rerun { OD_RERUN_RESET, OD_RERUN_REOPEN, OD_RERUN_FRESH, OD_RERUNS };
 
 typedef struct od_evidence {
@@ -90,6 +103,8 @@ typedef struct od_evidence {
     size_t n_pair, per_pair;                                      /* timed pairs, plays in each measurement */
     double fast_seconds[OD_MAX_PAIR], plain_seconds[OD_MAX_PAIR]; /* of one play */
 
+    od_probe probe;
+
     od_arbitration arbitration;
 } od_evidence;
 
@@ -113,6 +128,13 @@ double od_seconds(void);
 
 /* evidence_time.c: fills n_pair, per_pair, *_seconds with interleaved plays of two warm players. */
 enum od_status od_evidence_time(od_evidence *ev, od_player *fast, od_player *plain, od_error *e);
+
+/* evidence_weights.c: fills probe; both traces are of plays without hidden states. The model is as before afterwards.
+ */
+void od_evidence_probe(od_evidence *ev);
+
+/* Cases of one class have a model of the same dimensions and the same switches: probing one of them is enough. */
+uint64_t od_model_class(const od_script *script);
 
 /* evidence_rows.c: compares the two traces into the rows. */
 void od_evidence_compare(od_evidence *ev);

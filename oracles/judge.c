@@ -142,6 +142,16 @@ static unsigned needs_of(const od_judge *j) {
     return needs;
 }
 
+/* Are the case's weights to be changed in turn? Notes its class. */
+static bool is_to_be_probed(od_judge *j) {
+    if (!j->weights || !(j->setup.oracles & od_oracle_bit(&od_oracle_vacuity))) return false;
+    const uint64_t class = od_model_class(&j->script);
+    for (size_t i = 0; i < j->n_probed; i++)
+        if (j->probed[i] == class) return false;
+    if (j->n_probed < OD_JUDGE_CLASSES) j->probed[j->n_probed++] = class;
+    return true;
+}
+
 void od_judge_case(od_verdict *v, od_judge *j, od_case *c) {
     double start = od_seconds();
     memset(v, 0, sizeof *v);
@@ -154,7 +164,7 @@ void od_judge_case(od_verdict *v, od_judge *j, od_case *c) {
         v->bad_input = s == OD_BAD_INPUT;
         snprintf(v->reason, sizeof v->reason, "%.300s", e.text);
     } else if (can_run(v, j, c)) {
-        od_evidence_gather(&j->evidence, &j->script, &j->setup, needs_of(j));
+        od_evidence_gather(&j->evidence, &j->script, &j->setup, needs_of(j) | (is_to_be_probed(j) ? OD_NEED_PROBE : 0));
         v->evidence = &j->evidence;
         ask(v, j, c);
         draw(v, j);

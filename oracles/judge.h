@@ -19,11 +19,16 @@ typedef struct od_verdict {
     const od_evidence *evidence; /* borrowed from the judge until its next case; NULL if no engine ran */
 } od_verdict;
 
+enum { OD_JUDGE_CLASSES = 1024 };
+
 /* Buffers that cases share. */
 typedef struct od_judge {
     od_setup setup;
-    unsigned required;     /* oracles whose INCONCLUSIVE makes a case INCONCLUSIVE */
-    const od_known *known; /* borrowed; NULL: none */
+    unsigned required;                 /* oracles whose INCONCLUSIVE makes a case INCONCLUSIVE */
+    const od_known *known;             /* borrowed; NULL: none */
+    bool weights;                      /* vacuity also changes every weight tensor, once a model class */
+    uint64_t probed[OD_JUDGE_CLASSES]; /* classes so far; beyond so many each case is probed */
+    size_t n_probed;
     od_evidence evidence;
     od_script script;
 } od_judge;
@@ -47,7 +52,9 @@ typedef struct od_tally {
     uint64_t ruled[OD_ORACLES]; /* cases in which the oracle gave PASS, FINDING or KNOWN */
     uint64_t open[OD_ORACLES];  /* INCONCLUSIVE */
     uint64_t bad_input;
-    size_t expired;                /* known issues whose day has passed */
+    size_t expired; /* known issues whose day has passed */
+    uint64_t probed, n_weight,
+        n_idle;                    /* cases whose weights were changed in turn, those tensors, those without a say */
     double worst_mae, worst_share; /* -1: none yet */
     od_nearness near[OD_TENSORS];  /* where the arbiter was asked about every case */
     char near_case[OD_TENSORS][OD_CASE_PATH];

@@ -22,6 +22,12 @@ const od_oracle *od_oracle_at(unsigned i) {
     return list[i];
 }
 
+unsigned od_oracle_bit(const od_oracle *oracle) {
+    for (unsigned i = 0; i < OD_ORACLES; i++)
+        if (list[i] == oracle) return 1u << i;
+    return 0;
+}
+
 enum od_status od_oracle_find(unsigned *number, const char *name, od_error *e) {
     char names[200] = "";
     for (unsigned i = 0; i < OD_ORACLES; i++) {

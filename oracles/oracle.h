@@ -37,6 +37,9 @@ enum { OD_ORACLES = 8 };
 /* Oracle i, i < OD_ORACLES; the first is `engine`, which no mask can leave out. */
 const od_oracle *od_oracle_at(unsigned i);
 
+/* Its bit in masks. */
+unsigned od_oracle_bit(const od_oracle *oracle);
+
 /* Number of the oracle of that name; OD_BAD_INPUT lists the names. */
 enum od_status od_oracle_find(unsigned *number, const char *name, od_error *e);
 

@@ -38,6 +38,9 @@ void od_tally_add(od_tally *t, const od_verdict *v, const char *name) {
     t->compared += v->evidence->n_compared;
     t->fell_back += v->evidence->fast_stats.fallbacks > 0;
     t->fallbacks += v->evidence->fast_stats.fallbacks;
+    t->probed += v->evidence->probe.ran;
+    t->n_weight += v->evidence->probe.n;
+    t->n_idle += v->evidence->probe.n_idle;
     note_worst(t, v, name);
     for (int i = 0; i < OD_TENSORS; i++)
         if (od_nearness_merge(&t->near[i], &v->evidence->arbitration.near[i]))

@@ -1,5 +1,5 @@
-/* Guards against verdicts that say nothing: a fast path that was not taken, numbers that are all zero, nothing
- * compared. An engine without `recapture` has no graphs: asking it for one is not vacuous. */
+/* Guards against verdicts that say nothing: a fast path that was not taken, numbers that are all zero, weights that are
+ * not read, nothing compared. An engine without `recapture` has no graphs: asking it for one is not vacuous. */
 #include <stdio.h>
 
 #include "oracles/oracle.h"
@@ -30,6 +30,18 @@ static void judge(od_ruling *out, const od_evidence *ev) {
                         od_cache_name(o->cache));
         return;
     }
+    if (ev->probe.n_dead > 0) {
+        od_rule_finding(
+            out, "weights", "-", 0, 1,
+            "%.100s is not read: changed, it moves the reference's answers by %.3g contracts, the fast path's by "
+            "no bit (%zu of %zu tensors are like that)",
+            ev->probe.dead, ev->probe.share, ev->probe.n_dead, ev->probe.n);
+        return;
+    }
+    if (ev->probe.status != OD_OK) {
+        od_rule(out, OD_INCONCLUSIVE, "weights were not all probed: %.250s", ev->probe.error.text);
+        return;
+    }
     od_rule(out, OD_PASS, "%s", "");
     if (f->fallbacks > 0)
         od_rule(out, OD_PASS, "%llu calls fell back: they left the fast path that the options ask for",
@@ -38,7 +50,8 @@ static void judge(od_ruling *out, const od_evidence *ev) {
 
 const od_oracle od_oracle_vacuity = {
     .name = "vacuity",
-    .about = "the fast path was not taken (graph, cache), everything is zero, or nothing was compared",
+    .about = "the fast path was not taken (graph, cache), all is zero, a weight is not read (--weights), or nothing "
+             "was compared",
     .in_fuzz = true,
     .required = true,
     .needs = 0,

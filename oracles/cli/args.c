@@ -20,6 +20,7 @@ static const struct argp_option common_options[] = {
     {"arbiter", OD_KEY_ARBITER, 0, 0,
      "Ask ref64 in every case: the fast path may be little farther from it than the reference", 10},
     {"known", OD_KEY_KNOWN, "FILE", 0, "Known issues: their findings are KNOWN until the day that each names", 10},
+    {"weights", OD_KEY_WEIGHTS, 0, 0, "Change every weight tensor in turn, once a model class: is it read at all?", 10},
     {"json", OD_KEY_JSON, "FILE", 0, "Results as JSON Lines (oracles/result.schema.json)", 11},
     {"junit", OD_KEY_JUNIT, "FILE", 0, "Results as JUnit XML", 11},
     {"quiet", OD_KEY_QUIET, 0, 0, "Print only what is no PASS", 11},
@@ -111,6 +112,7 @@ static bool *flag_slot(od_args *a, int key) {
     switch (key) {
     case OD_KEY_QUIET: return &a->quiet;
     case OD_KEY_ARBITER: return &a->arbiter;
+    case OD_KEY_WEIGHTS: return &a->weights;
     case OD_KEY_ORACLES: return &a->list_oracles;
     case OD_KEY_ENGINES: return &a->list_engines;
     case OD_KEY_PRESETS: return &a->list_presets;

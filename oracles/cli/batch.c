@@ -120,6 +120,7 @@ static void list_not_checked(od_batch *b) {
         b->not_checked[b->n_not_checked++] =
             "races within a warp, tensor cores, TF32, cuBLAS: the twin runs on the CPU";
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
+    if (!b->args->weights) b->not_checked[b->n_not_checked++] = "that every weight tensor is read (--weights)";
     unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
     if (left == 0) return;
     snprintf(b->not_asked, sizeof b->not_asked, "oracles that were not asked:");
@@ -156,6 +157,7 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     }
     if (od_cli_find_engine(&b->judge.setup.arbiter, "ref64", NULL) != OD_OK) b->judge.setup.arbiter = NULL;
     b->judge.setup.always_arbiter = args->arbiter;
+    b->judge.weights = args->weights;
     b->judge.setup.detail = args->json != NULL;
     od_environment_fill(&b->env);
     make_tail(b);
@@ -335,6 +337,9 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
         if (b->known.issue[i].expired)
             printf("expired on %s: known issue %s (%s): fix it, or look again and give it another day\n",
                    b->known.issue[i].expires, b->known.issue[i].signature, b->known.issue[i].link);
+    if (t->probed)
+        printf("weights: %llu tensors of %llu model classes changed in turn, %llu without a say in their case\n",
+               (unsigned long long)t->n_weight, (unsigned long long)t->probed, (unsigned long long)t->n_idle);
     if (t->fallbacks)
         printf("left the fast path: %llu calls of %llu cases ran as plain launches, beyond their limit of captures\n",
                (unsigned long long)t->fallbacks, (unsigned long long)t->fell_back);

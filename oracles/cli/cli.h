@@ -22,7 +22,7 @@ typedef struct od_args {
     const char *set[OD_ARGS_LIST], *only[OD_ORACLES], *require[OD_ORACLES];
     size_t n_set, n_only, n_require;
     const char *policy, *json, *junit, *out, *model, *known;
-    bool quiet, arbiter;
+    bool quiet, arbiter, weights;
     uint64_t seed, index, cases;
     bool has_seed, has_index, has_cases, has_seconds;
     double seconds;
@@ -66,6 +66,7 @@ enum od_key {
     OD_KEY_ARBITER,
     OD_KEY_MODEL,
     OD_KEY_KNOWN,
+    OD_KEY_WEIGHTS,
     OD_KEY_SEED,
     OD_KEY_INDEX,
     OD_KEY_CASES,

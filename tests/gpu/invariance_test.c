@@ -16,7 +16,8 @@ static od_model *model;
 static od_engine *engine, *other;
 static char about[96];
 
-/* The sanitizers look for what the bits do not show: they get of each model but the largest every other mode, by turns. */
+/* The sanitizers look for what the bits do not show: they get of each model but the largest every other mode, by turns.
+ */
 static bool is_left_out(int i) {
     return TEST_SANITIZED && (i / MODES == 3 || (i + i / MODES) % 2);
 }

@@ -317,6 +317,14 @@ def a_finding_is_written_and_replays_alone():
 
 
 @check
+def weights_on_request_are_all_read():
+    write("good.json", GOOD)
+    assert "weight tensor is read" in exits(0, "run", "good.json", "--fast", "twin").stdout
+    done = exits(0, "run", "good.json", "good.json", "--fast", "twin", "--weights").stdout
+    assert "tensors of 1 model classes changed in turn, 0 without" in done and "tensor is read" not in done
+
+
+@check
 def an_expired_known_issue_fails_whatever_was_found():
     issue = {"signature": "speed/*/*/*/*", "reason": "slow", "link": "https://example.org/1", "expires": "2001-02-03"}
     write("good.json", GOOD)

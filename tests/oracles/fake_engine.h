@@ -32,6 +32,9 @@ typedef struct fake_knobs {
     enum od_status fail; /* of call `call`, from play `fail_from` of the engine on (0: the first) */
     unsigned fail_from;
     bool cannot;
+    bool reads_weights; /* answers depend on every weight tensor but number `blind` - 1 (0: on all) */
+    unsigned blind;
+    unsigned fail_engines; /* this one and later engines cannot be created; 0: all can */
 
     /* What was seen. */
     unsigned n_create, n_open, n_reset, n_recapture, n_poison, n_live; /* n_live: engines and sessions not closed */

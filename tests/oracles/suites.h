@@ -17,5 +17,6 @@ Suite *suite_golden(void);
 Suite *suite_pairs(void);
 Suite *suite_known(void);
 Suite *suite_baseline(void);
+Suite *suite_weights(void);
 
 #endif
