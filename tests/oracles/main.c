@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 static Suite *(*const suites[])(void) = {
-    suite_compare, suite_tolerance, suite_player, suite_oracles, suite_rulings, suite_modes,    suite_nearness,
-    suite_judge,   suite_report,    suite_golden, suite_pairs,   suite_known,   suite_baseline, suite_weights,
+    suite_compare, suite_tolerance, suite_player,   suite_oracles, suite_rulings,
+    suite_modes,   suite_nearness,  suite_judge,    suite_report,  suite_golden,
+    suite_pairs,   suite_known,     suite_baseline, suite_weights, suite_drift,
 };
 
 int main(void) {

@@ -18,5 +18,6 @@ Suite *suite_pairs(void);
 Suite *suite_known(void);
 Suite *suite_baseline(void);
 Suite *suite_weights(void);
+Suite *suite_drift(void);
 
 #endif
