@@ -22,6 +22,7 @@ static const struct {
 typedef struct turn {
     unsigned at; /* switch */
     const char *value;
+    bool open; /* turned alone it does not say: larger sets do without */
 } turn;
 
 typedef struct search {
@@ -82,7 +83,7 @@ static void list_turns(search *s) {
         const char *value;
         assert(i < MAX_SWITCHES);
         for (unsigned k = 0; (value = od_bisect_turn(own, i, k)); k++) {
-            s->turn[s->n_turn++] = (turn){i, value};
+            s->turn[s->n_turn++] = (turn){.at = i, .value = value};
             s->out->turnable |= 1u << i;
         }
     }
@@ -98,30 +99,35 @@ static void judge_once(search *s, const od_options *options) {
     s->out->runs++;
 }
 
-/* Peak memory is the fast path's over the plain one's: nothing is held against it where the case is the plain one. */
-static bool is_blind(const search *s) {
-    return strncmp(s->out->signature, "memory/peak/", 12) == 0 && s->v.evidence && s->v.evidence->plain_is_fast;
+/* Why a run says nothing, whatever its verdict; NULL: it does. */
+static const char *blind(const search *s) {
+    const od_evidence *ev = s->v.evidence;
+    const od_options *o = &s->c.options;
+    if (ev && ev->fast_stats.rolled_back && (o->graph || o->fused || o->autotune))
+        return "OD_DISABLE_FAST rolled the engine back: it ignores the switches";
+    if (ev && ev->plain_is_fast && strncmp(s->out->signature, "memory/peak/", 12) == 0)
+        return "the plain path itself: its peak is held against nothing";
+    return NULL;
 }
 
 static void count(od_bisect_setting *x, const search *s) {
     const od_verdict *v = &s->v;
     const od_ruling *r = &v->ruling[s->oracle];
-    if (od_verdict_of_kind(v, s->out->signature)) {
+    const char *why = blind(s);
+    if (!why && od_verdict_of_kind(v, s->out->signature)) {
         x->shown++;
-        return;
-    }
-    if (v->asked >> s->oracle & 1 && r->outcome == OD_PASS && v->ruling[0].outcome == OD_PASS && !is_blind(s)) {
+    } else if (!why && v->asked >> s->oracle & 1 && r->outcome == OD_PASS && v->ruling[0].outcome == OD_PASS) {
         x->clean++;
-        return;
+    } else {
+        x->open++;
+        if (why)
+            snprintf(x->reason, sizeof x->reason, "%s", why);
+        else if (v->outcome == OD_FINDING)
+            snprintf(x->reason, sizeof x->reason, "another finding: %s", v->signature);
+        else
+            snprintf(x->reason, sizeof x->reason, "%s: %.250s", od_outcome_name(v->outcome),
+                     v->reason[0] ? v->reason : r->reason);
     }
-    x->open++;
-    if (v->outcome == OD_FINDING)
-        snprintf(x->reason, sizeof x->reason, "another finding: %s", v->signature);
-    else if (is_blind(s))
-        snprintf(x->reason, sizeof x->reason, "the plain path itself: its peak is held against nothing");
-    else
-        snprintf(x->reason, sizeof x->reason, "%s: %.250s", od_outcome_name(v->outcome),
-                 v->reason[0] ? v->reason : r->reason);
 }
 
 static const char limit_reason[] = "the limit of runs was reached";
@@ -191,7 +197,8 @@ static enum od_status choose_oracle(search *s, od_error *e) {
     return OD_OK;
 }
 
-/* Runs the case as it is; true where the finding showed. */
+/* Runs the case as it is; true where the finding showed. To stop at the tenth leaves the interval's lower end, which is
+ * what counts, as it is: no more than n runs for k is no fewer than k in n. */
 static bool run_case(search *s) {
     od_bisect *out = s->out;
     od_bisect_setting *x = &out->setting[0];
@@ -210,13 +217,13 @@ static bool run_case(search *s) {
 
 /* ---- the search -------------------------------------------------------------------------------------------------- */
 
-/* Turns a set of turns; false where two of them turn one switch. */
+/* Turns a set of turns, of two of one switch the plainer; false where one is open. */
 static bool apply(od_options *options, unsigned *switches, const search *s, unsigned turns) {
     *options = s->given->options;
     *switches = 0;
     for (unsigned i = 0; i < s->n_turn; i++) {
         if (!(turns >> i & 1)) continue;
-        if (*switches >> s->turn[i].at & 1) return false;
+        if (s->turn[i].open) return false;
         *switches |= 1u << s->turn[i].at;
         set_switch(options, s->turn[i].at, s->turn[i].value);
     }
@@ -225,8 +232,17 @@ static bool apply(od_options *options, unsigned *switches, const search *s, unsi
 
 static od_options all_plain(const search *s) {
     od_options options = s->given->options;
-    for (unsigned i = 0; i < s->n_turn; i++) set_switch(&options, s->turn[i].at, s->turn[i].value);
+    for (unsigned i = 0; i < s->n_turn; i++)
+        if (!s->turn[i].open) set_switch(&options, s->turn[i].at, s->turn[i].value);
     return options;
+}
+
+/* Switches that have a turn which is not open. */
+static unsigned usable(const search *s) {
+    unsigned switches = 0;
+    for (unsigned i = 0; i < s->n_turn; i++)
+        if (!s->turn[i].open) switches |= 1u << s->turn[i].at;
+    return switches;
 }
 
 static void keep(od_bisect_set *sets, size_t *n, unsigned switches, size_t at) {
@@ -241,11 +257,30 @@ static bool is_kept(const od_bisect_set *sets, size_t n, unsigned switches) {
     return false;
 }
 
+/* Every turn alone; false where the limit was reached. */
+static bool turn_each(search *s) {
+    od_bisect *out = s->out;
+    for (unsigned i = 0; i < s->n_turn; i++) {
+        od_options options = s->given->options;
+        set_switch(&options, s->turn[i].at, s->turn[i].value);
+        if (is_kept(out->off, out->n_off, 1u << s->turn[i].at)) continue;
+        if (is_limited(s)) return false;
+        size_t at = try_setting(s, &options, false);
+        if (out->setting[at].state == OD_BISECT_CLEAN) keep(out->off, &out->n_off, 1u << s->turn[i].at, at);
+        s->turn[i].open = out->setting[at].state == OD_BISECT_OPEN;
+    }
+    return !is_limited(s);
+}
+
 static void turn_off(search *s) {
     od_bisect *out = s->out;
-    od_options options, plainest = all_plain(s);
-    unsigned switches, n_switch = (unsigned)__builtin_popcount(out->turnable);
-    for (unsigned size = 1; size <= n_switch && out->n_off == 0; size++) {
+    od_options options;
+    unsigned switches;
+    if (!turn_each(s)) return;
+    options = all_plain(s);
+    out->all_plain = try_setting(s, &options, true);
+    if (out->setting[out->all_plain].state == OD_BISECT_SHOWS) return;
+    for (unsigned size = 2; size <= (unsigned)__builtin_popcount(usable(s)) && out->n_off == 0; size++) {
         for (unsigned turns = 1; turns < 1u << s->n_turn; turns++) {
             if ((unsigned)__builtin_popcount(turns) != size || !apply(&options, &switches, s, turns)) continue;
             if (is_kept(out->off, out->n_off, switches)) continue;
@@ -253,10 +288,6 @@ static void turn_off(search *s) {
             size_t at = try_setting(s, &options, false);
             if (out->setting[at].state == OD_BISECT_CLEAN) keep(out->off, &out->n_off, switches, at);
         }
-        if (size > 1) continue;
-        if (is_limited(s)) return;
-        out->all_plain = try_setting(s, &plainest, true);
-        if (out->setting[out->all_plain].state == OD_BISECT_SHOWS) return;
     }
 }
 
@@ -269,10 +300,10 @@ static bool meets_all(const od_bisect *out, unsigned switches) {
 static void turn_on(search *s) {
     od_bisect *out = s->out;
     char value[VALUE];
-    unsigned n_switch = (unsigned)__builtin_popcount(out->turnable);
-    for (unsigned size = 1; size <= n_switch && out->n_on == 0; size++) {
-        for (unsigned switches = 1; switches <= out->turnable; switches++) {
-            if (switches & ~out->turnable || (unsigned)__builtin_popcount(switches) != size) continue;
+    const unsigned all = usable(s);
+    for (unsigned size = 1; size <= (unsigned)__builtin_popcount(all) && out->n_on == 0; size++) {
+        for (unsigned switches = 1; switches <= all; switches++) {
+            if (switches & ~all || (unsigned)__builtin_popcount(switches) != size) continue;
             if (!meets_all(out, switches)) continue;
             od_options options = all_plain(s);
             for (unsigned i = 0; switches >> i; i++)
@@ -290,9 +321,9 @@ static void answer(search *s) {
     turn_off(s);
     const od_bisect_setting *plain = out->all_plain ? &out->setting[out->all_plain] : NULL;
     if (out->n_off == 0 && plain && plain->state == OD_BISECT_CLEAN) /* the limit hid smaller ones */
-        keep(out->off, &out->n_off, out->turnable, out->all_plain);
+        keep(out->off, &out->n_off, usable(s), out->all_plain);
     if (out->n_off == 0) {
-        bool always = !out->turnable || (plain && plain->state == OD_BISECT_SHOWS);
+        bool always = !out->turnable || (plain && plain->state == OD_BISECT_SHOWS && usable(s) == out->turnable);
         out->answer = always ? OD_BISECT_ALWAYS : OD_BISECT_UNSETTLED;
         return;
     }

@@ -7,10 +7,10 @@
  * the lowest rate that the case's own runs allow (95 % confidence), all of them would be clean with a probability of
  * at most OD_BISECT_CHANCE.
  *
- * Sets are searched by size, so that the first found are smallest. What brings the finding back is searched among sets
- * that meet every set that makes it vanish: a switch that is plain in one of those cannot be missing. That, and giving
- * up where all switches are plain and the finding shows, supposes that turning a switch plain never adds the finding.
- */
+ * Each turn alone comes first, then all together, then sets by size, so that the first found are smallest. A turn that
+ * alone leaves the setting OPEN is left out of all others. What brings the finding back is searched among sets that
+ * meet every set that makes it vanish: a switch that is plain in one of those cannot be missing. That, and giving up
+ * where the finding shows with all switches plain, supposes that turning a switch plain never adds the finding. */
 #ifndef OD_ORACLES_BISECT_H
 #define OD_ORACLES_BISECT_H
 
@@ -50,7 +50,7 @@ enum od_bisect_answer {
     OD_BISECT_UNABLE,    /* no run of the case says: outcome and reason of the last one */
     OD_BISECT_NAMED,     /* off: the smallest sets that make it vanish */
     OD_BISECT_ALWAYS,    /* it shows with every switch plain, and no switch alone makes it vanish */
-    OD_BISECT_UNSETTLED, /* neither: settings were OPEN, or the limit of runs was reached */
+    OD_BISECT_UNSETTLED, /* neither: a switch's settings were OPEN, or the limit of runs was reached */
     OD_BISECT_FADED      /* as NAMED, but in the end the case itself was clean: nothing follows */
 };
 

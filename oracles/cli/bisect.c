@@ -1,10 +1,8 @@
 /* bisect: which switches of the fast path a case's finding needs. */
-#include "oracles/bisect.h"
+#include "oracles/cli/bisect.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "oracles/cli/cli.h"
 
 enum { COLUMNS = 4, TEXT = 400, COMMAND = 4096 };
 
@@ -34,7 +32,7 @@ static void choose(char *signature, size_t size, const od_case *c, const od_judg
 
 /* ---- what was found ---------------------------------------------------------------------------------------------- */
 
-static unsigned differing(const od_options *a, const od_options *b) {
+unsigned od_bisect_differing(const od_options *a, const od_options *b) {
     unsigned switches = 0;
     char x[64], y[64];
     for (unsigned i = 0; od_options_name(i); i++)
@@ -43,12 +41,14 @@ static unsigned differing(const od_options *a, const od_options *b) {
 }
 
 static void name_setting(char *text, size_t size, const od_bisect *b, const od_bisect_setting *x) {
-    const unsigned turned = differing(&x->options, &b->setting[0].options);
+    const unsigned turned = od_bisect_differing(&x->options, &b->setting[0].options);
     text[0] = '\0';
     if (!turned) {
         snprintf(text, size, x == &b->again ? "as in the case, again" : "as in the case");
     } else if (x->from_plain) {
-        const unsigned own = b->turnable & ~turned;
+        unsigned own = 0;
+        for (unsigned i = 0; od_options_name(i); i++)
+            if (od_bisect_turn(&x->options, i, 0)) own |= 1u << i;
         snprintf(text, size, "all plain%s", own ? " but " : "");
         od_bisect_describe(text, size, &x->options, own, " ");
     } else {
@@ -58,7 +58,7 @@ static void name_setting(char *text, size_t size, const od_bisect *b, const od_b
 
 static bool print_table(const od_bisect *b) {
     static const char *const columns[COLUMNS] = {"SWITCHES", "FINDING", "RUNS", "NOTES"};
-    static const char *const states[] = {"shows", "vanishes", "open"};
+    static const char *const states[] = {"shows", "vanishes", "open"}, *const own[] = {"shows", "none", "open"};
     const bool again = b->again.shown + b->again.clean + b->again.open > 0;
     const size_t n = b->n_setting + again;
     char(*text)[2][TEXT] = calloc(n, sizeof *text);
@@ -66,9 +66,10 @@ static bool print_table(const od_bisect *b) {
     bool ok = text && cells;
     for (size_t i = 0; ok && i < n; i++) {
         const od_bisect_setting *x = i < b->n_setting ? &b->setting[i] : &b->again;
+        const bool is_case = i == 0 || i == b->n_setting;
         name_setting(text[i][0], TEXT, b, x);
         snprintf(text[i][1], TEXT, "%u of %u", x->shown, x->shown + x->clean + x->open);
-        const char *line[COLUMNS] = {text[i][0], states[x->state], text[i][1], x->reason};
+        const char *line[COLUMNS] = {text[i][0], (is_case ? own : states)[x->state], text[i][1], x->reason};
         memcpy(&cells[i * COLUMNS], line, sizeof line);
     }
     ok = ok && od_grid_print(columns, COLUMNS, 0x4, cells, n);
@@ -108,6 +109,18 @@ static void print_named(const od_bisect *b) {
                b->again.clean);
 }
 
+/* Turns that did not say, which all else did without. */
+static void print_open(const od_bisect *b) {
+    for (size_t i = 1; i < b->n_setting; i++) {
+        const od_bisect_setting *x = &b->setting[i];
+        const unsigned turned = od_bisect_differing(&x->options, &b->setting[0].options);
+        char text[TEXT] = "";
+        if (x->state != OD_BISECT_OPEN || turned & (turned - 1)) continue;
+        od_bisect_describe(text, sizeof text, &x->options, turned, " ");
+        printf("%s does not say: %s\n", text, x->reason);
+    }
+}
+
 static void print_answer(const od_bisect *b) {
     const od_bisect_setting *own = &b->setting[0];
     const unsigned n = own->shown + own->clean;
@@ -121,6 +134,7 @@ static void print_answer(const od_bisect *b) {
         return;
     }
     if (b->answer == OD_BISECT_UNABLE) {
+        if (b->signature[0]) printf("looked for: %s\n", b->signature);
         printf("cannot be bisected: %s\n", own->reason);
         return;
     }
@@ -134,8 +148,9 @@ static void print_answer(const od_bisect *b) {
     if (b->answer == OD_BISECT_NAMED || b->answer == OD_BISECT_FADED) print_named(b);
     if (b->answer == OD_BISECT_ALWAYS)
         printf("no switch matters: it shows with all of them plain%s\n",
-               b->turnable ? ", and with each alone turned plain" : ", as the case has them");
-    if (b->answer == OD_BISECT_UNSETTLED) printf("not settled: no set was seen to make it vanish\n");
+               b->turnable ? ", and with each alone" : ", as the case has them");
+    if (b->answer == OD_BISECT_UNSETTLED) printf("not settled: no set of switches was seen to make it vanish\n");
+    print_open(b);
     if (b->limited) printf("the limit of %u runs was reached: sets are missing; --runs N allows more\n", b->limit);
 }
 
@@ -167,7 +182,8 @@ static int exit_of(const od_bisect *b) {
     return b->outcome == OD_ERROR ? OD_EXIT_ENVIRONMENT : OD_EXIT_NOTHING;
 }
 
-static int bisect(od_batch *batch, od_case *c, const od_args *args, od_error *e) {
+/* Bisects the prepared case and prints what came of it; the exit code. */
+static int bisect(od_batch *batch, const od_case *c, const od_args *args, od_error *e) {
     static od_bisect b;
     char signature[OD_CASE_TEXT];
     const double start = od_seconds();
@@ -178,12 +194,18 @@ static int bisect(od_batch *batch, od_case *c, const od_args *args, od_error *e)
         od_bisect_free(&b);
         return od_complain(e);
     }
-    const int code = exit_of(&b);
+    const double seconds = od_seconds() - start;
+    int code = exit_of(&b);
     if (!args->quiet && !print_table(&b)) fprintf(stderr, "oracle-diff: no memory for the table\n");
     print_answer(&b);
     if (b.answer > OD_BISECT_UNABLE) print_commands(batch, &b, args, args->rest[0]);
-    printf("%u runs in %.1f s (%s against %s, exit %d)\n", b.runs, od_seconds() - start, judge->setup.ref->name,
+    printf("%u runs in %.1f s (%s against %s, exit %d)\n", b.runs, seconds, judge->setup.ref->name,
            judge->setup.fast->name, code);
+    fflush(stdout);
+    if (args->json && od_bisect_write(args->json, &b, args, judge, od_case_hash(c), seconds, code, e) != OD_OK) {
+        const int failed = od_complain(e);
+        if (code != OD_EXIT_FINDING) code = failed;
+    }
     od_bisect_free(&b);
     return code;
 }
@@ -193,11 +215,14 @@ static int run(const od_args *args) {
     od_batch *batch = NULL;
     static od_case c;
     enum od_status s = OD_OK;
+    od_args plain = *args; /* its results have lines of their own */
+    plain.json = NULL;
     if (args->n_rest != 1) s = od_fail(&e, OD_BAD_INPUT, "bisect: takes the path of one case");
     if (s == OD_OK && args->runs == 0) s = od_fail(&e, OD_BAD_INPUT, "--runs 0: at least one run would be right");
     if (s == OD_OK) s = od_case_read(&c, args->rest[0], &e);
-    if (s == OD_OK) s = od_batch_create(&batch, args, false, &e);
+    if (s == OD_OK) s = od_batch_create(&batch, &plain, false, &e);
     if (s == OD_OK) s = od_batch_prepare(batch, &c, &e);
+    if (s == OD_OK && args->json) s = od_cli_writable(args->json, false, &e);
     if (s == OD_OK) s = od_batch_begin(batch, &e);
     int code = s == OD_OK ? bisect(batch, &c, args, &e) : od_complain(&e);
     od_batch_destroy(batch);
@@ -211,7 +236,8 @@ static const struct argp_option options[] = {
     {"set", OD_KEY_SET, "NAME=VALUE", 0, "Put a switch over the case's own. Repeatable", 1},
     {"model", OD_KEY_MODEL, "DIR", 0, "Weights of config.json and model.safetensors instead of the case's own", 1},
     {"only", OD_KEY_ONLY, "ORACLE", 0, "Look for a finding of this oracle. Repeatable", 1},
-    {"quiet", OD_KEY_QUIET, 0, 0, "Print no table", 1},
+    {"json", OD_KEY_JSON, "FILE", 0, "Results as JSON Lines (oracles/bisect.schema.json)", 2},
+    {"quiet", OD_KEY_QUIET, 0, 0, "Print no table", 2},
     {0}};
 
 const od_command od_cmd_bisect = {.name = "bisect",

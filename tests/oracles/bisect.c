@@ -82,6 +82,10 @@ static int elsewhere_without_graph(const od_options *o) {
     return o->graph ? LOC : SCALE;
 }
 
+static int elsewhere_without_cache(const od_options *o) {
+    return o->cache != OD_CACHE_OFF ? LOC : SCALE;
+}
+
 static int every_third_with_graph(const od_options *o) {
     return o->graph && asked++ % 3 == 0 ? LOC : HONEST;
 }
@@ -162,6 +166,7 @@ START_TEST(two_that_are_needed_are_each_enough_to_turn_off) {
     ck_assert_int_eq(b.answer, OD_BISECT_NAMED);
     HAS_OFF("graph", "cache");
     HAS_ON("graph cache");
+    ck_assert_uint_eq(b.n_setting, 8); /* the case, five turns (cache=off is none after dynamic), all plain, both on */
 }
 END_TEST
 
@@ -193,14 +198,23 @@ START_TEST(another_finding_of_the_oracle_is_not_vanished) {
     bisect(finding, RUNS);
     ck_assert_int_eq(b.answer, OD_BISECT_UNSETTLED);
     ck_assert_uint_eq(b.n_off, 0);
-    unsigned open = 0;
-    for (size_t i = 1; i < b.n_setting; i++) {
-        const bool graph = b.setting[i].options.graph;
-        ck_assert_int_eq(b.setting[i].state, graph ? OD_BISECT_SHOWS : OD_BISECT_OPEN);
-        ck_assert(graph || strstr(b.setting[i].reason, "accuracy/scale/"));
-        open += !graph;
+    ck_assert_int_eq(b.setting[1].state, OD_BISECT_OPEN);
+    ck_assert(!b.setting[1].options.graph);
+    ck_assert_ptr_nonnull(strstr(b.setting[1].reason, "accuracy/scale/"));
+    for (size_t i = 2; i < b.n_setting; i++) { /* larger sets do without it */
+        ck_assert(b.setting[i].options.graph);
+        ck_assert_int_eq(b.setting[i].state, OD_BISECT_SHOWS);
     }
-    ck_assert_uint_gt(open, 0);
+}
+END_TEST
+
+/* cache=off gives another finding, cache=dynamic the same: the switch was judged. */
+START_TEST(a_switch_is_judged_where_one_of_its_turns_is) {
+    fake_fast_knobs.where = elsewhere_without_cache;
+    bisect(finding, RUNS);
+    ck_assert_int_eq(b.answer, OD_BISECT_ALWAYS);
+    ck_assert_int_eq(b.setting[b.all_plain].options.cache, OD_CACHE_DYNAMIC);
+    ck_assert(!b.setting[b.all_plain].options.graph);
 }
 END_TEST
 
@@ -225,6 +239,14 @@ START_TEST(a_peak_is_not_vanished_where_nothing_is_held_against_it) {
     bisect(NULL, RUNS);
     ck_assert_int_eq(b.answer, OD_BISECT_NAMED);
     HAS_OFF("graph");
+}
+END_TEST
+
+START_TEST(an_engine_that_ignores_the_switches_says_nothing) {
+    fake_fast_knobs.rolled_back = true;
+    bisect(finding, RUNS);
+    ck_assert_int_eq(b.answer, OD_BISECT_UNABLE);
+    ck_assert_ptr_nonnull(strstr(b.setting[0].reason, "OD_DISABLE_FAST"));
 }
 END_TEST
 
@@ -367,8 +389,10 @@ Suite *suite_bisect(void) {
     tcase_add_test(t, where_either_is_enough_both_must_be_turned_off);
     tcase_add_test(t, no_switch_matters_to_what_shows_without_any);
     tcase_add_test(t, another_finding_of_the_oracle_is_not_vanished);
+    tcase_add_test(t, a_switch_is_judged_where_one_of_its_turns_is);
     tcase_add_test(t, what_cannot_run_is_not_vanished);
     tcase_add_test(t, a_peak_is_not_vanished_where_nothing_is_held_against_it);
+    tcase_add_test(t, an_engine_that_ignores_the_switches_says_nothing);
     tcase_add_test(t, a_finding_now_and_then_is_named_with_its_rate);
     tcase_add_test(t, a_finding_that_went_away_by_itself_proves_nothing);
     tcase_add_test(t, the_limit_of_runs_holds_and_is_told);
