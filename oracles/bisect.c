@@ -338,13 +338,15 @@ static void answer(search *s) {
 enum od_status od_bisect_case(od_bisect *out, od_judge *judge, const od_case *c, const char *signature, unsigned limit,
                               od_error *e) {
     assert(limit >= 1 && limit <= OD_BISECT_MAX_RUNS);
-    const unsigned asked = judge->setup.oracles;
+    const od_setup asked = judge->setup;
     search *s = calloc(1, sizeof *s);
     *out = (od_bisect){.limit = limit};
     out->setting = calloc((size_t)limit + 2, sizeof *out->setting); /* each takes a run, the last one perhaps none */
     enum od_status status = s && out->setting ? OD_OK : od_fail(e, OD_NO_MEMORY, "no memory for %u runs", limit);
     if (status != OD_OK) goto out;
     *s = (search){.out = out, .judge = judge, .given = c};
+    judge->setup.arbiter = NULL; /* who is nearer decides nothing here */
+    judge->setup.detail = false;
     out->setting[0].options = c->options;
     out->n_setting = 1;
     list_turns(s);
@@ -361,7 +363,7 @@ enum od_status od_bisect_case(od_bisect *out, od_judge *judge, const od_case *c,
     out->outcome = s->v.outcome;
     out->bad_input = s->v.bad_input;
 out:
-    judge->setup.oracles = asked;
+    judge->setup = asked;
     free(s);
     return status;
 }
