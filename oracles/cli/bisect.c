@@ -189,7 +189,8 @@ static int bisect(od_batch *batch, const od_case *c, const od_args *args, od_err
     const double start = od_seconds();
     od_judge *judge = od_batch_judge(batch);
     choose(signature, sizeof signature, c, judge);
-    enum od_status s = od_bisect_case(&b, judge, c, signature, (unsigned)args->runs, e);
+    const unsigned limit = args->has_runs ? (unsigned)args->runs : OD_BISECT_RUNS;
+    enum od_status s = od_bisect_case(&b, judge, c, signature, limit, e);
     if (s != OD_OK) {
         od_bisect_free(&b);
         return od_complain(e);
@@ -218,7 +219,9 @@ static int run(const od_args *args) {
     od_args plain = *args; /* its results have lines of their own */
     plain.json = NULL;
     if (args->n_rest != 1) s = od_fail(&e, OD_BAD_INPUT, "bisect: takes the path of one case");
-    if (s == OD_OK && args->runs == 0) s = od_fail(&e, OD_BAD_INPUT, "--runs 0: at least one run would be right");
+    if (s == OD_OK && args->has_runs && (args->runs < 1 || args->runs > OD_BISECT_MAX_RUNS))
+        s = od_fail(&e, OD_BAD_INPUT, "--runs %llu: a whole number from 1 to %d would be right",
+                    (unsigned long long)args->runs, OD_BISECT_MAX_RUNS);
     if (s == OD_OK) s = od_case_read(&c, args->rest[0], &e);
     if (s == OD_OK) s = od_batch_create(&batch, &plain, false, &e);
     if (s == OD_OK) s = od_batch_prepare(batch, &c, &e);

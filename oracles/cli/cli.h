@@ -37,6 +37,7 @@ typedef struct od_args {
     uint64_t batch, variates, steps, rollout, pairs;
     bool only_fast;
     uint64_t runs; /* bisect */
+    bool has_runs;
     bool list_oracles, list_engines, list_presets;
     const char **rest;
     size_t n_rest;
