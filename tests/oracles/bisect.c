@@ -24,6 +24,7 @@ static void setup(void) {
     fake_reset();
     fake_case(&c);
     od_judge_init(&judge, fake_ref(), fake_fast());
+    judge.setup.oracles = 1u | 1u << 1 | 1u << 4; /* engine, accuracy, memory */
     b = (od_bisect){0};
     asked = 0;
     fake_fast_knobs.lie = FAKE_ADD;
@@ -294,7 +295,6 @@ END_TEST
 
 START_TEST(without_a_finding_there_is_nothing_to_bisect) {
     fake_fast_knobs.lie = FAKE_HONEST;
-    judge.setup.oracles = 1u | 2u; /* engine and accuracy */
     bisect(NULL, RUNS);
     ck_assert_int_eq(b.answer, OD_BISECT_NOTHING);
     ck_assert_uint_eq(b.setting[0].clean, OD_BISECT_PATIENCE);
