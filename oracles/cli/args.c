@@ -134,6 +134,7 @@ static bool numbers(parsing *p, int key, const char *arg, bool *ours) {
     case OD_KEY_VARIATES: return number(&a->variates, "variates", arg, MAX_BATCH, e);
     case OD_KEY_STEPS: return number(&a->steps, "steps", arg, MAX_DECODES, e);
     case OD_KEY_ROLLOUT: return number(&a->rollout, "rollout", arg, OD_CASE_MAX_STEPS, e);
+    case OD_KEY_RUNS: return a->has_runs = number(&a->runs, "runs", arg, INT64_MAX, e);
     case OD_KEY_PAIRS: return number(&a->pairs, "pairs", arg, MAX_PAIRS, e);
     case OD_KEY_REF_SET: return append(a->ref_set, &a->n_ref_set, OD_ARGS_LIST, "ref-set", arg, e);
     case OD_KEY_SECONDS: return a->has_seconds = positive(&a->seconds, "seconds", arg, 1e7, e);

@@ -308,6 +308,14 @@ const od_tally *od_batch_tally(const od_batch *b) {
     return &b->tally;
 }
 
+od_judge *od_batch_judge(od_batch *b) {
+    return &b->judge;
+}
+
+void od_batch_command(char *text, size_t size, const od_batch *b, const char *path) {
+    reproduce(text, size, b, path, "");
+}
+
 /* Oracles that could not say in some cases and need not: a line each, not a note in every row. */
 static void print_open(const od_batch *b) {
     for (unsigned i = 0; i < OD_ORACLES; i++) {

@@ -36,6 +36,8 @@ typedef struct od_args {
     size_t n_ref_set;
     uint64_t batch, variates, steps, rollout, pairs;
     bool only_fast;
+    uint64_t runs; /* bisect */
+    bool has_runs;
     bool list_oracles, list_engines, list_presets;
     const char **rest;
     size_t n_rest;
@@ -49,7 +51,7 @@ typedef struct od_command {
 } od_command;
 
 extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_cmd_show, od_cmd_forward, od_cmd_compare,
-    od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_baseline;
+    od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_baseline, od_cmd_bisect;
 
 /* Keys of long options. */
 enum od_key {
@@ -90,6 +92,7 @@ enum od_key {
     OD_KEY_ROLLOUT,
     OD_KEY_PAIRS,
     OD_KEY_SHARD,
+    OD_KEY_RUNS,
     OD_KEY_HELP
 };
 
@@ -153,6 +156,10 @@ enum od_status od_batch_begin(od_batch *b, od_error *e);
 enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error *e);
 
 const od_tally *od_batch_tally(const od_batch *b);
+
+/* The run's judge, and the command that runs a case file as this run does: for commands that judge by themselves. */
+od_judge *od_batch_judge(od_batch *b);
+void od_batch_command(char *text, size_t size, const od_batch *b, const char *path);
 
 /* Table, summary, JUnit; the exit code. */
 int od_batch_end(od_batch *b, bool interrupted);

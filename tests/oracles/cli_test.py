@@ -88,6 +88,10 @@ def bad_usage_is_one_line_and_exit_2():
     refuses(2, "two files", "compare", "good.json")
     refuses(2, "--engine", "forward")
     refuses(2, "--out", "report", "x.jsonl")
+    refuses(2, "one case", "bisect")
+    refuses(2, "one case", "bisect", "good.json", "good.json")
+    for runs in ("0", "10001", "many"):
+        refuses(2, "--runs", "bisect", "good.json", "--runs", runs)
 
 
 @check
@@ -147,7 +151,7 @@ def a_missing_gpu_is_exit_3():
 @check
 def help_and_lists_are_exit_0():
     assert "Exit: 0 pass" in exits(0, "--help").stdout
-    for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list"):
+    for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list", "bisect"):
         assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
     listed = exits(0, "list").stdout
     for word in ("ref64", "twin", "accuracy", "determinism", "toto-open-base", "captures"):
@@ -361,6 +365,51 @@ def a_baseline_holds_another_build_to_its_answers():
         text = f.read()
     write(os.path.join("b", case), text.replace('"seed": 6', '"seed": 7'))
     refuses(2, "not the case", "baseline", "check", "b", "--fast", "twin")
+
+
+@check
+def bisect_says_what_it_looked_for_and_what_came_of_it():
+    """A gain of 4 amplifies rounding past the contract: a finding that a healthy pair makes, whatever the switches."""
+    def bisected(code, answer, *args):
+        done = exits(code, "bisect", *args, "--fast", "twin", "--json", "b.jsonl")
+        with open("b.jsonl", encoding="utf-8") as f:
+            lines = [json.loads(l) for l in f]
+        assert [lines[0]["type"], lines[-1]["type"]] == ["bisect", "answer"], lines
+        assert lines[-1]["answer"] == answer and lines[-1]["exit"] == code, lines[-1]
+        assert sum(l[k] for l in lines[1:-1] for k in ("shown", "clean", "open")) <= lines[-1]["runs"]
+        return done.stdout, lines
+
+    write("good.json", GOOD)
+    write("wide.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 4}'))
+    text, lines = bisected(1, "always", "wide.json")
+    test, schema = (os.path.join(SOURCE, p) for p in ("tests/oracles/schema_test.py", "oracles/bisect.schema.json"))
+    done = subprocess.run([sys.executable, test, schema, "b.jsonl"], capture_output=True, text=True)
+    assert done.returncode in (0, 77), done.stdout + done.stderr
+    signature = lines[-1]["signature"]
+    assert signature.startswith("accuracy/") and "no switch matters" in text and signature in text
+    assert lines[1]["turned"] == {} and lines[1]["shown"] == 10 and lines[-1]["rate"]["high"] == 1
+    assert {"graph": "off"} in [l["turned"] for l in lines[2:-1]] and "SWITCHES" in text
+    command = next(l.split(None, 1)[1] for l in text.splitlines() if l.startswith("  shows "))
+    exits(1, *command.split()[1:])
+    assert "SWITCHES" not in bisected(1, "always", "wide.json", "--quiet")[0]
+    assert "the limit of 12 runs" in bisected(1, "unsettled", "wide.json", "--runs", "12")[0]
+    assert "no finding in 20 runs" in bisected(0, "nothing", "good.json", "--only", "accuracy")[0]
+    # A finding that the file carries: of another pair, of an oracle that is not asked, gone, or another one than now.
+    carried = GOOD.replace('"expect": "pass"', f'"expect": "{signature.replace(":twin", ":gpu")}"')
+    write("gone.json", carried)
+    text, lines = bisected(0, "nothing", "gone.json")
+    assert f"does not show now: {signature}" in text and "found by ref:gpu" in text and "0 of 20 runs" in text
+    assert lines[-1]["rate"] == {"shown": 0, "runs": 20, "low": 0, "high": lines[-1]["rate"]["high"]}
+    assert "no finding in 20" in bisected(0, "nothing", "gone.json", "--only", "finite")[0]
+    parts = signature.split("/")
+    other = "/".join([parts[0], "df" if parts[1] != "df" else "loc", *parts[2:]])
+    write("other.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 4}').replace(
+        '"expect": "pass"', f'"expect": "{other}"'))
+    assert f"another finding: {signature}" in bisected(1, "unable", "other.json")[0]
+    assert "tf32" in bisected(4, "unable", "good.json", "--set", "tf32=on")[0]
+    refuses(2, "absent", "bisect", "good.json", "--fast", "twin", "--json", "absent/b.jsonl")
+    refuses(2, "graph", "bisect", "good.json", "--fast", "twin", "--set", "grph=on")
+    refuses(2, "nowhere", "bisect", "nowhere.json")
 
 
 @check

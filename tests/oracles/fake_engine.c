@@ -13,6 +13,7 @@ struct od_engine {
     fake_knobs *k;
     od_options options;
     size_t patch;
+    int where; /* the knob's answer */
     unsigned number, resets, opens;
     double weights; /* what they add to every answer */
     od_stats stats;
@@ -57,8 +58,10 @@ static bool can_ref(const od_case *c, char *why, size_t size) {
 }
 
 static bool can_fast(const od_case *c, char *why, size_t size) {
-    if (fake_fast_knobs.cannot) strncpy(why, "it was told so", size - 1);
-    return !fake_fast_knobs.cannot;
+    const fake_knobs *k = &fake_fast_knobs;
+    const bool cannot = k->cannot || (k->refuses && k->refuses(&c->options));
+    if (cannot) strncpy(why, "it was told so", size - 1);
+    return !cannot;
 }
 
 /* A multiple of 1/1024 below 1/2 from the sums of the tensors that are read. */
@@ -78,8 +81,12 @@ static enum od_status create(fake_knobs *k, od_engine **out, const od_model *mod
     if (!engine) return od_fail(e, OD_NO_MEMORY, "no memory for a fake engine");
     k->n_live++;
     k->saw_tf32 = k->saw_tf32 || options->tf32;
-    *engine = (od_engine){.k = k, .options = *options, .patch = model->config.patch, .number = k->n_create++};
-    engine->weights = weight_term(k, model);
+    *engine = (od_engine){.k = k,
+                          .options = *options,
+                          .patch = model->config.patch,
+                          .where = k->where ? k->where(options) : 0,
+                          .number = k->n_create++,
+                          .weights = weight_term(k, model)};
     double factor = options->graph && k->peak_factor > 0 ? k->peak_factor : 1;
     double host = options->graph && k->host_factor > 0 ? k->host_factor : 1;
     engine->stats = (od_stats){.host_live = HONEST_HOST,
@@ -132,6 +139,10 @@ static void spend(double microseconds) {
     while ((double)(now.tv_sec - start.tv_sec) * 1e6 + (double)(now.tv_nsec - start.tv_nsec) / 1e3 < microseconds);
 }
 
+static int lie_tensor(const od_engine *engine) {
+    return engine->k->where ? engine->where : engine->k->tensor;
+}
+
 /* Fills tensor t with n values for the call. */
 static void fill(od_session *s, int t, size_t n) {
     const fake_knobs *k = s->engine->k;
@@ -142,9 +153,9 @@ static void fill(od_session *s, int t, size_t n) {
             k->lie == FAKE_ZERO_ALL
                 ? 0
                 : (float)(fake_value(t, s->call, i) + s->engine->weights * (t < SCALER_LOC) + drift / (1 << 23));
-    for (size_t i = 0; t == k->tensor && (int)s->call == k->call + 1 && i < n; i++)
+    for (size_t i = 0; t == lie_tensor(s->engine) && (int)s->call == k->call + 1 && i < n; i++)
         s->data[t][i] = (float)(s->data[t][i] + k->add_all);
-    if (t != k->tensor || (int)s->call != k->call || k->element >= n) return;
+    if (t != lie_tensor(s->engine) || (int)s->call != k->call || k->element >= n) return;
     if (k->lie == FAKE_ADD) s->data[t][k->element] = (float)(s->data[t][k->element] + k->add);
     if (k->lie == FAKE_NAN) s->data[t][k->element] = NAN;
     if (k->lie == FAKE_INF) s->data[t][k->element] = INFINITY;
@@ -166,7 +177,7 @@ static enum od_status answer(od_session *s, size_t steps, od_error *e) {
         s->data[t] = malloc(n * sizeof *s->data[t]);
         if (!s->data[t]) return od_fail(e, OD_NO_MEMORY, "no memory for a fake answer");
         fill(s, t, n);
-        if (k->lie == FAKE_SHAPE && t == k->tensor && (int)s->call == k->call) {
+        if (k->lie == FAKE_SHAPE && t == lie_tensor(s->engine) && (int)s->call == k->call) {
             shape[0] = s->variates * per_row;
             shape[1] = s->batch;
             shape[2] = 1;

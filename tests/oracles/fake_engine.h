@@ -12,6 +12,9 @@ enum fake_lie { FAKE_HONEST, FAKE_ADD, FAKE_NAN, FAKE_INF, FAKE_ZERO_ALL, FAKE_M
 typedef struct fake_knobs {
     enum fake_lie lie;
     int tensor, call; /* where: tensor number, call of the session */
+    int (*where)(
+        const od_options *); /* asked once an engine: the lie's tensor, -1 for an honest engine; NULL: `tensor` */
+    bool (*refuses)(const od_options *); /* the engine cannot run cases with these options; NULL: it can */
     size_t element;
     double add;
     double add_all; /* to every element of that tensor at the call behind */

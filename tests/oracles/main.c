@@ -4,11 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static Suite *(*const suites[])(void) = {
-    suite_compare, suite_tolerance, suite_player,   suite_oracles, suite_rulings,
-    suite_modes,   suite_nearness,  suite_judge,    suite_report,  suite_golden,
-    suite_pairs,   suite_known,     suite_baseline, suite_weights, suite_drift,
-};
+static Suite *(*const suites[])(void) = {suite_compare,  suite_tolerance, suite_player,   suite_oracles,
+                                         suite_rulings,  suite_modes,     suite_nearness, suite_judge,
+                                         suite_report,   suite_golden,    suite_pairs,    suite_known,
+                                         suite_baseline, suite_weights,   suite_drift,    suite_bisect};
 
 int main(void) {
     SRunner *runner = srunner_create(NULL);

@@ -19,5 +19,6 @@ Suite *suite_known(void);
 Suite *suite_baseline(void);
 Suite *suite_weights(void);
 Suite *suite_drift(void);
+Suite *suite_bisect(void);
 
 #endif
