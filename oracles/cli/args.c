@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "oracles/cli/cli.h"
+#include "oracles/shrink.h"
 
 /* bench's largest sizes; engines have their own limits as well. */
 enum { MAX_BATCH = 65536, MAX_DECODES = 4096, MAX_PAIRS = 100000 };
@@ -131,6 +132,7 @@ static bool numbers(parsing *p, int key, const char *arg, bool *ours) {
     case OD_KEY_STEPS: return number(&a->steps, "steps", arg, MAX_DECODES, e);
     case OD_KEY_ROLLOUT: return number(&a->rollout, "rollout", arg, OD_CASE_MAX_STEPS, e);
     case OD_KEY_PAIRS: return number(&a->pairs, "pairs", arg, MAX_PAIRS, e);
+    case OD_KEY_RUNS: return number(&a->runs, "runs", arg, OD_SHRINK_MAX_RUNS, e);
     case OD_KEY_REF_SET: return append(a->ref_set, &a->n_ref_set, OD_ARGS_LIST, "ref-set", arg, e);
     case OD_KEY_SECONDS: return a->has_seconds = positive(&a->seconds, "seconds", arg, 1e7, e);
     case OD_KEY_RELATIVE: return positive(&a->relative, "relative", arg, 1, e);
@@ -190,7 +192,8 @@ enum od_status od_args_parse(od_args *args, const od_command *command, int argc,
                       .batch = 1,
                       .variates = 1,
                       .steps = 8,
-                      .pairs = 30};
+                      .pairs = 30,
+                      .runs = OD_SHRINK_RUNS};
     struct argp common = {.options = common_options, .parser = parse};
     struct argp help = {.options = help_option, .parser = parse};
     struct argp_child children[] = {{&help, 0, NULL, 0}, {command->common ? &common : NULL, 0, NULL, 0}, {0}};

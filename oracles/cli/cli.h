@@ -35,6 +35,7 @@ typedef struct od_args {
     const char *preset, *head, *ref_set[OD_ARGS_LIST]; /* bench */
     size_t n_ref_set;
     uint64_t batch, variates, steps, rollout, pairs;
+    uint64_t runs; /* shrink */
     bool only_fast;
     bool list_oracles, list_engines, list_presets;
     const char **rest;
@@ -49,7 +50,7 @@ typedef struct od_command {
 } od_command;
 
 extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_cmd_show, od_cmd_forward, od_cmd_compare,
-    od_cmd_report, od_cmd_list, od_cmd_bench;
+    od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_shrink;
 
 /* Keys of long options. */
 enum od_key {
@@ -88,6 +89,7 @@ enum od_key {
     OD_KEY_ROLLOUT,
     OD_KEY_PAIRS,
     OD_KEY_SHARD,
+    OD_KEY_RUNS,
     OD_KEY_HELP
 };
 
@@ -151,6 +153,12 @@ enum od_status od_batch_begin(od_batch *b, od_error *e);
 enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error *e);
 
 const od_tally *od_batch_tally(const od_batch *b);
+
+/* The run's judge, for a command that judges cases which are no results: they are neither counted nor printed. */
+od_judge *od_batch_judge(od_batch *b);
+
+/* Of the last od_batch_case. */
+const od_verdict *od_batch_verdict(const od_batch *b);
 
 /* Table, summary, JUnit; the exit code. */
 int od_batch_end(od_batch *b, bool interrupted);

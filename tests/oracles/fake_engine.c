@@ -12,8 +12,8 @@ fake_knobs fake_ref_knobs, fake_fast_knobs;
 struct od_engine {
     fake_knobs *k;
     od_options options;
-    size_t patch;
-    unsigned number, resets, opens;
+    size_t patch, layers;
+    unsigned number, resets, opens, live;
     od_stats stats;
 };
 
@@ -66,7 +66,11 @@ static enum od_status create(fake_knobs *k, od_engine **out, const od_model *mod
     if (!engine) return od_fail(e, OD_NO_MEMORY, "no memory for a fake engine");
     k->n_live++;
     k->saw_tf32 = k->saw_tf32 || options->tf32;
-    *engine = (od_engine){.k = k, .options = *options, .patch = model->config.patch, .number = k->n_create++};
+    *engine = (od_engine){.k = k,
+                          .options = *options,
+                          .patch = model->config.patch,
+                          .layers = model->config.n_layer,
+                          .number = k->n_create++};
     double factor = options->graph && k->peak_factor > 0 ? k->peak_factor : 1;
     double host = options->graph && k->host_factor > 0 ? k->host_factor : 1;
     engine->stats = (od_stats){.host_live = HONEST_HOST,
@@ -100,6 +104,7 @@ static enum od_status session_open(od_session **out, od_engine *engine, size_t b
     if (!s) return od_fail(e, OD_NO_MEMORY, "no memory for a fake session");
     *s = (od_session){.engine = engine, .batch = batch, .variates = variates, .number = engine->opens++};
     engine->k->n_open++;
+    engine->live++;
     engine->k->n_live++;
     engine->k->last_limit = limit;
     *out = s;
@@ -108,6 +113,7 @@ static enum od_status session_open(od_session **out, od_engine *engine, size_t b
 
 static void session_close(od_session *s) {
     if (s) s->engine->k->n_live--;
+    if (s) s->engine->live--;
     for (int t = 0; s && t < TENSORS; t++) free(s->data[t]);
     free(s);
 }
@@ -119,6 +125,18 @@ static void spend(double microseconds) {
     while ((double)(now.tv_sec - start.tv_sec) * 1e6 + (double)(now.tv_nsec - start.tv_nsec) / 1e3 < microseconds);
 }
 
+static bool is_large(const od_session *s) {
+    const fake_knobs *k = s->engine->k;
+    return s->batch >= k->min_batch && s->variates >= k->min_variates && s->engine->live >= k->min_sessions &&
+           s->engine->layers >= k->min_layers;
+}
+
+static bool is_mute(const od_session *s) {
+    const fake_knobs *k = s->engine->k;
+    return (k->only_graph && !s->engine->options.graph) ||
+           (k->steady && s->engine->number >= k->steady && s->engine->number % 2);
+}
+
 /* Fills tensor t with n values for the call. */
 static void fill(od_session *s, int t, size_t n) {
     const fake_knobs *k = s->engine->k;
@@ -128,6 +146,9 @@ static void fill(od_session *s, int t, size_t n) {
         s->data[t][i] = k->lie == FAKE_ZERO_ALL ? 0 : (float)(fake_value(t, s->call, i) + drift / (1 << 23));
     for (size_t i = 0; t == k->tensor && (int)s->call == k->call + 1 && i < n; i++)
         s->data[t][i] = (float)(s->data[t][i] + k->add_all);
+    for (size_t i = 0; t == k->tensor + 1 && !is_large(s) && i < n; i++)
+        s->data[t][i] = (float)(s->data[t][i] + k->add_small);
+    if (!is_large(s) || is_mute(s)) return;
     if (t != k->tensor || (int)s->call != k->call || k->element >= n) return;
     if (k->lie == FAKE_ADD) s->data[t][k->element] = (float)(s->data[t][k->element] + k->add);
     if (k->lie == FAKE_NAN) s->data[t][k->element] = NAN;

@@ -16,6 +16,12 @@ typedef struct fake_knobs {
     double add;
     double add_all; /* to every element of that tensor at the call behind */
 
+    /* It lies only in cases of at least that size, and in smaller ones adds to every element of the tensor behind. */
+    unsigned min_batch, min_variates, min_sessions, min_layers;
+    bool only_graph; /* it lies only with graph on */
+    double add_small;
+    unsigned steady; /* from that engine on only every second one lies; 0: all do */
+
     bool drift_runs;                   /* answers depend on how often the engine's sessions were reset */
     bool drift_opens;                  /* … on how many sessions were opened before */
     bool drift_engines;                /* … on how many engines were created before */
