@@ -313,7 +313,10 @@ static int run(const od_args *args) {
         s = od_batch_case(w.batch, &w.given, args->rest[0], &e);
     if (!found && first.outcome == OD_FINDING) printf("not shrunk: a finding that is missed has no smaller case\n");
     int code = od_batch_end(w.batch, stopped);
-    if (found) code = OD_EXIT_FINDING; /* also where it is flaky: it was seen */
+    if (found && code != OD_EXIT_FINDING) {
+        printf("exit 1: the finding was seen, if only once\n");
+        code = OD_EXIT_FINDING;
+    }
     if (s != OD_OK) {
         int failed = od_complain(&e);
         if (code != OD_EXIT_FINDING) code = failed;
