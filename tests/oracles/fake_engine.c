@@ -45,6 +45,31 @@ void fake_case(od_case *c) {
     c->op[2] = (od_op){.kind = OD_OP_DECODE, .patches = 1, .own = true};
 }
 
+void fake_large_case(od_case *c) {
+    fake_case(c);
+    strcpy(c->note, "large");
+    c->batch = 5;
+    c->variates = 7;
+    c->n_group = 7;
+    for (int i = 0; i < 7; i++) c->group[i] = i / 4;
+    c->missing = 0.1;
+    c->left_padding = 2;
+    c->scale = 3;
+    c->gain = 0.5;
+    c->weight_seed = 70;
+    c->series_seed = 71;
+    c->options.fused = true;
+    c->options.order = 9;
+    c->options.captures = 2;
+    c->n_op = 0;
+    for (unsigned s = 0; s < 3; s++) c->op[c->n_op++] = (od_op){.kind = OD_OP_PREFILL, .session = s, .steps = 21 + s};
+    for (unsigned s = 0; s < 3; s++) c->op[c->n_op++] = (od_op){.kind = OD_OP_DECODE, .session = s, .patches = 2};
+    c->op[c->n_op++] = (od_op){.kind = OD_OP_RECAPTURE};
+    for (unsigned s = 0; s < 3; s++) c->op[c->n_op++] = (od_op){.kind = OD_OP_DECODE, .session = s, .patches = 5};
+    c->op[c->n_op++] = (od_op){.kind = OD_OP_RESET, .session = 1};
+    c->op[c->n_op++] = (od_op){.kind = OD_OP_PREFILL, .session = 1, .steps = 8};
+}
+
 static enum od_status probe(od_error *e) {
     return OD_OK;
 }

@@ -63,4 +63,8 @@ double fake_value(int tensor, unsigned call, size_t element);
 /* A small case: seed-tiny, 1 x 2 series, prefill of 8 steps, two teacher-forced patches, one own. */
 void fake_case(od_case *c);
 
+/* A case with something of everything that shrinking takes away: 5 x 7 series in two groups, three sessions of seven
+ * decoded patches each, a recapture, a second life of session 1. */
+void fake_large_case(od_case *c);
+
 #endif
