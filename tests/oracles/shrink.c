@@ -146,7 +146,7 @@ START_TEST(a_neighbour_with_another_finding_does_not_pass) {
 }
 END_TEST
 
-/* What passes for the finding's own oracle may fail for another: graph off, the engine fails in every rerun. */
+/* What passes for the own oracle of the finding may fail for another: here every rerun differs, as determinism sees. */
 START_TEST(a_neighbour_passes_by_all_oracles) {
     fake_fast_knobs.drift_runs = true;
     shrink(&c);
