@@ -252,6 +252,8 @@ static bool check_memory(const od_case *c, od_error *e) {
 }
 
 enum od_status od_case_check(const od_case *c, od_error *e) {
+    od_error local;
+    if (!e) e = &local; /* messages are prefixed, so there must be one */
     bool ok = check_texts(c, e) && check_model(c, e) && check_series(c, e) && check_schedule(c, e) &&
               check_options(&c->options, e);
     if (ok && !c->expect[0]) ok = od_case_refuse(e, "expect: must be 'pass' or a signature");

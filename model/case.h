@@ -114,6 +114,10 @@ unsigned od_case_sessions(const od_case *c);
  * want of memory. */
 uint64_t od_case_hash(const od_case *c);
 
+/* Is the case where engines that differ by float32 rounding alone must agree within the contract (case_domain.c)? The
+ * case has passed od_case_check, and its config is filled. A CSV that cannot be read is outside. */
+bool od_case_in_domain(const od_case *c);
+
 /* Case i of seed S: depends on (S, i, format version, profile) alone. */
 enum od_profile { OD_PROFILE_DEFAULT, OD_PROFILE_RATE };
 enum od_status od_profile_parse(enum od_profile *p, const char *name, od_error *e);

@@ -39,10 +39,6 @@ size_t od_case_parameters(const od_config *config);
 /* Multiply-adds of the whole schedule on one engine, roughly: tokens times weights, and attention. */
 double od_case_work(const od_case *c);
 
-/* Is the case where engines that differ by float32 rounding alone must agree within the contract (case_domain.c)? The
- * case has passed od_case_check. A CSV that cannot be read is outside. */
-bool od_case_in_domain(const od_case *c);
-
 /* Seed of session s: series_seed for session 0, else derived. Below 2^63. */
 uint64_t od_case_session_seed(const od_case *c, unsigned session);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "oracles/cli/cli.h"
+#include "oracles/shrink.h"
 
 /* bench's largest sizes; engines have their own limits as well. */
 enum { MAX_BATCH = 65536, MAX_DECODES = 4096, MAX_PAIRS = 100000 };
@@ -195,7 +196,8 @@ enum od_status od_args_parse(od_args *args, const od_command *command, int argc,
                       .batch = 1,
                       .variates = 1,
                       .steps = 8,
-                      .pairs = 30};
+                      .pairs = 30,
+                      .runs = OD_SHRINK_RUNS};
     struct argp common = {.options = common_options, .parser = parse};
     struct argp help = {.options = help_option, .parser = parse};
     struct argp_child children[] = {{&help, 0, NULL, 0}, {command->common ? &common : NULL, 0, NULL, 0}, {0}};

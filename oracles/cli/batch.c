@@ -304,12 +304,16 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
     return s == OD_OK ? add_row(b, name, finding, command, e) : s;
 }
 
-const od_tally *od_batch_tally(const od_batch *b) {
-    return &b->tally;
-}
-
 od_judge *od_batch_judge(od_batch *b) {
     return &b->judge;
+}
+
+const od_verdict *od_batch_verdict(const od_batch *b) {
+    return &b->verdict;
+}
+
+const od_tally *od_batch_tally(const od_batch *b) {
+    return &b->tally;
 }
 
 void od_batch_command(char *text, size_t size, const od_batch *b, const char *path) {

@@ -36,7 +36,7 @@ typedef struct od_args {
     size_t n_ref_set;
     uint64_t batch, variates, steps, rollout, pairs;
     bool only_fast;
-    uint64_t runs; /* bisect */
+    uint64_t runs; /* bisect, shrink */
     bool has_runs;
     bool list_oracles, list_engines, list_presets;
     const char **rest;
@@ -51,7 +51,7 @@ typedef struct od_command {
 } od_command;
 
 extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_cmd_show, od_cmd_forward, od_cmd_compare,
-    od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_baseline, od_cmd_bisect;
+    od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_baseline, od_cmd_bisect, od_cmd_shrink;
 
 /* Keys of long options. */
 enum od_key {
@@ -160,6 +160,9 @@ const od_tally *od_batch_tally(const od_batch *b);
 /* The run's judge, and the command that runs a case file as this run does: for commands that judge by themselves. */
 od_judge *od_batch_judge(od_batch *b);
 void od_batch_command(char *text, size_t size, const od_batch *b, const char *path);
+
+/* Of the last od_batch_case. */
+const od_verdict *od_batch_verdict(const od_batch *b);
 
 /* Table, summary, JUnit; the exit code. */
 int od_batch_end(od_batch *b, bool interrupted);

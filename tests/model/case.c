@@ -44,6 +44,11 @@ START_TEST(defaults_are_the_documented_ones) {
     ck_assert(d.n_op == 0 && d.gain == 1 && d.scale == 1 && d.padded_variate == -1);
     ck_assert_int_eq(od_case_check(&d, &e), OD_BAD_INPUT); /* without a schedule there is nothing to run */
     ck_assert_ptr_nonnull(strstr(e.text, "schedule"));
+    d = c;
+    d.preset[0] = 0;
+    d.config.n_head = 3;
+    ck_assert_int_eq(od_case_check(&d, &e), OD_BAD_INPUT);
+    ck_assert_int_eq(od_case_check(&d, NULL), OD_BAD_INPUT); /* nobody listens to the prefixed message */
 }
 END_TEST
 

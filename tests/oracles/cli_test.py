@@ -151,7 +151,8 @@ def a_missing_gpu_is_exit_3():
 @check
 def help_and_lists_are_exit_0():
     assert "Exit: 0 pass" in exits(0, "--help").stdout
-    for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list", "bisect"):
+    for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list", "bench", "baseline", "bisect",
+                    "shrink"):
         assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
     listed = exits(0, "list").stdout
     for word in ("ref64", "twin", "accuracy", "determinism", "toto-open-base", "captures"):
@@ -318,6 +319,86 @@ def a_finding_is_written_and_replays_alone():
     suite = xml.etree.ElementTree.parse("j.xml").getroot()
     assert suite.get("failures") == "1" and suite.find("testcase/failure") is not None
     assert "FINDING in 1 of 1" in exits(0, "report", "r.jsonl", "--out", "rep").stdout
+
+
+# A constant far from zero: rounding alone breaks the contract, in the prefill, whatever the compiler.
+FAR = GOOD.replace('"batch": 1', '"batch": 2').replace('"normal"', '"constant"').replace(
+    '"seed": 6', '"seed": 2, "scale": 1000, "missing": 0.1')
+ONLY = ("--fast", "twin", "--only", "accuracy")
+
+
+@check
+def shrink_writes_a_smaller_case_with_the_finding_and_a_neighbour_without():
+    write("far.json", FAR)
+    done = exits(1, "shrink", "far.json", *ONLY, "--out", "o", "--json", "r.jsonl")
+    names = sorted(os.listdir("o/shrunk"))
+    assert len(names) == 2 and names[0] == names[1].replace(".json", "-passes.json"), names
+    passes, shrunk = (os.path.join("o/shrunk", name) for name in names)
+    lines = done.stdout.splitlines()
+    assert f"shrunk: {shrunk}" in lines and any(l.startswith(f"passes: {passes} (") for l in lines), done.stdout
+    with open(shrunk, encoding="utf-8") as f:
+        case = json.load(f)
+    assert len(case["schedule"]) == 1 and case["model"]["dims"]["num_layers"] < 6 and case["expect"] == "pass"
+    kind = [l for l in lines if l.startswith("finding: ")][0].split()[1].split("/")
+    now = case["finding"]["signature"].split("/")
+    assert kind[1:3] == now[1:3] and kind[2] == "prefill" and kind[4] == now[4] == "ref:twin", (kind, now)
+    line = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]
+    assert line["case"] == shrunk and line["verdict"] == "FINDING", line
+    exits(1, *line["command"].split()[1:])
+    exits(1, "run", shrunk, *ONLY)
+    exits(0, "run", passes, *ONLY)
+    assert sorted(os.listdir("o")) == ["shrunk"] and sorted(os.listdir("o/shrunk")) == names
+
+
+@check
+def shrink_goes_on_where_it_stopped():
+    write("far.json", FAR)
+    for i in range(20):
+        done = exits(1, "shrink", "far.json", *ONLY, "--out", "o", "--runs", str(8 * (i + 1))).stdout
+        assert ("goes on from o/shrunk/" in done) == (i > 0), done
+        (path,) = [l.split()[1] for l in done.splitlines() if l.startswith("shrunk: ")]
+        if "no single move is left" in done:
+            break
+        assert "the limit is reached" in done, done
+    assert 0 < i < 19
+    with open(path, encoding="utf-8") as f:
+        end = f.read()
+    assert "0 steps kept: no single move is left" in exits(1, "shrink", "far.json", *ONLY, "--out", "o").stdout
+    with open(path, encoding="utf-8") as f:
+        assert f.read() == end
+    write(path, "no case")  # then it begins anew
+    assert "goes on" not in exits(1, "shrink", "far.json", *ONLY, "--out", "o").stdout
+    again = exits(1, "shrink", "far.json", *ONLY, "--out", "else").stdout
+    with open(path, encoding="utf-8") as f, open(path.replace("o/", "else/", 1), encoding="utf-8") as g:
+        assert f.read() == g.read(), again
+
+
+@check
+def shrink_keeps_what_set_and_model_ask_for():
+    write("far.json", FAR)
+    folder = os.path.join(SOURCE, "tests/vectors/seed-tiny")
+    exits(1, "shrink", "far.json", *ONLY, "--out", "o", "--set", "order=5", "--set", "graph=on", "--model", folder)
+    (name,) = [n for n in os.listdir("o/shrunk") if not n.endswith("-passes.json")]
+    with open(os.path.join("o/shrunk", name), encoding="utf-8") as f:
+        case = json.load(f)
+    assert case["options"]["order"] == 5 and "graph" not in case["options"], case["options"]
+    assert "folder" in case["model"] and len(case["schedule"]) == 1
+    exits(1, "run", os.path.join("o/shrunk", name), *ONLY)
+
+
+@check
+def shrink_has_nothing_to_do_without_a_finding_and_refuses_bad_input():
+    write("good.json", GOOD)
+    assert "PASS 1, " in exits(0, "shrink", "good.json", *ONLY, "--out", "o").stdout
+    write("absent.json", GOOD.replace('"expect": "pass"', f'"expect": "{ABSENT}"'))
+    assert "not shrunk: " in exits(1, "shrink", "absent.json", *ONLY, "--out", "o").stdout
+    refuses(2, "one case", "shrink")
+    refuses(2, "one case", "shrink", "good.json", "good.json")
+    refuses(2, "nowhere.json", "shrink", "nowhere.json")
+    refuses(2, "from 4 to", "shrink", "good.json", "--runs", "3")
+    refuses(2, "whole number", "shrink", "good.json", "--runs", "10001")
+    refuses(2, "good.json", "shrink", "good.json", "--out", "good.json")
+    assert sorted(os.listdir(".")) == ["absent.json", "good.json"]
 
 
 @check

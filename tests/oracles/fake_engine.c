@@ -12,9 +12,9 @@ fake_knobs fake_ref_knobs, fake_fast_knobs;
 struct od_engine {
     fake_knobs *k;
     od_options options;
-    size_t patch;
+    size_t patch, layers;
     int where; /* the knob's answer */
-    unsigned number, resets, opens;
+    unsigned number, resets, opens, live;
     double weights; /* what they add to every answer */
     od_stats stats;
 };
@@ -45,6 +45,31 @@ void fake_case(od_case *c) {
     c->op[0] = (od_op){.kind = OD_OP_PREFILL, .steps = 8};
     c->op[1] = (od_op){.kind = OD_OP_DECODE, .patches = 2};
     c->op[2] = (od_op){.kind = OD_OP_DECODE, .patches = 1, .own = true};
+}
+
+void fake_large_case(od_case *c) {
+    fake_case(c);
+    strcpy(c->note, "large");
+    c->batch = 5;
+    c->variates = 7;
+    c->n_group = 7;
+    for (int i = 0; i < 7; i++) c->group[i] = i / 4;
+    c->missing = 0.1;
+    c->left_padding = 2;
+    c->scale = 3;
+    c->gain = 0.5;
+    c->weight_seed = 70;
+    c->series_seed = 71;
+    c->options.fused = true;
+    c->options.order = 9;
+    c->options.captures = 2;
+    c->n_op = 0;
+    for (unsigned s = 0; s < 3; s++) c->op[c->n_op++] = (od_op){.kind = OD_OP_PREFILL, .session = s, .steps = 21 + s};
+    for (unsigned s = 0; s < 3; s++) c->op[c->n_op++] = (od_op){.kind = OD_OP_DECODE, .session = s, .patches = 2};
+    c->op[c->n_op++] = (od_op){.kind = OD_OP_RECAPTURE};
+    for (unsigned s = 0; s < 3; s++) c->op[c->n_op++] = (od_op){.kind = OD_OP_DECODE, .session = s, .patches = 5};
+    c->op[c->n_op++] = (od_op){.kind = OD_OP_RESET, .session = 1};
+    c->op[c->n_op++] = (od_op){.kind = OD_OP_PREFILL, .session = 1, .steps = 8};
 }
 
 static enum od_status probe(od_error *e) {
@@ -84,6 +109,7 @@ static enum od_status create(fake_knobs *k, od_engine **out, const od_model *mod
     *engine = (od_engine){.k = k,
                           .options = *options,
                           .patch = model->config.patch,
+                          .layers = model->config.n_layer,
                           .where = k->where ? k->where(options) : 0,
                           .number = k->n_create++,
                           .weights = weight_term(k, model)};
@@ -120,6 +146,7 @@ static enum od_status session_open(od_session **out, od_engine *engine, size_t b
     if (!s) return od_fail(e, OD_NO_MEMORY, "no memory for a fake session");
     *s = (od_session){.engine = engine, .batch = batch, .variates = variates, .number = engine->opens++};
     engine->k->n_open++;
+    engine->live++;
     engine->k->n_live++;
     engine->k->last_limit = limit;
     *out = s;
@@ -128,6 +155,7 @@ static enum od_status session_open(od_session **out, od_engine *engine, size_t b
 
 static void session_close(od_session *s) {
     if (s) s->engine->k->n_live--;
+    if (s) s->engine->live--;
     for (int t = 0; s && t < TENSORS; t++) free(s->data[t]);
     free(s);
 }
@@ -143,6 +171,18 @@ static int lie_tensor(const od_engine *engine) {
     return engine->k->where ? engine->where : engine->k->tensor;
 }
 
+static bool is_large(const od_session *s) {
+    const fake_knobs *k = s->engine->k;
+    return s->batch >= k->min_batch && s->variates >= k->min_variates && s->engine->live >= k->min_sessions &&
+           s->engine->layers >= k->min_layers;
+}
+
+static bool is_mute(const od_session *s) {
+    const fake_knobs *k = s->engine->k;
+    return (k->only_graph && !s->engine->options.graph) ||
+           (k->steady && s->engine->number >= k->steady && s->engine->number % 2);
+}
+
 /* Fills tensor t with n values for the call. */
 static void fill(od_session *s, int t, size_t n) {
     const fake_knobs *k = s->engine->k;
@@ -155,6 +195,9 @@ static void fill(od_session *s, int t, size_t n) {
                 : (float)(fake_value(t, s->call, i) + s->engine->weights * (t < SCALER_LOC) + drift / (1 << 23));
     for (size_t i = 0; t == lie_tensor(s->engine) && (int)s->call == k->call + 1 && i < n; i++)
         s->data[t][i] = (float)(s->data[t][i] + k->add_all);
+    for (size_t i = 0; t == k->tensor + 1 && !is_large(s) && i < n; i++)
+        s->data[t][i] = (float)(s->data[t][i] + k->add_small);
+    if (!is_large(s) || is_mute(s)) return;
     if (t != lie_tensor(s->engine) || (int)s->call != k->call || k->element >= n) return;
     if (k->lie == FAKE_ADD) s->data[t][k->element] = (float)(s->data[t][k->element] + k->add);
     if (k->lie == FAKE_NAN) s->data[t][k->element] = NAN;

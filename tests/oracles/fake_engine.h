@@ -19,6 +19,12 @@ typedef struct fake_knobs {
     double add;
     double add_all; /* to every element of that tensor at the call behind */
 
+    /* It lies only in cases of at least that size, and in smaller ones adds to every element of the tensor behind. */
+    unsigned min_batch, min_variates, min_sessions, min_layers;
+    bool only_graph; /* it lies only with graph on */
+    double add_small;
+    unsigned steady; /* from that engine on only every second one lies; 0: all do */
+
     bool drift_runs;                   /* answers depend on how often the engine's sessions were reset */
     bool drift_opens;                  /* … on how many sessions were opened before */
     bool drift_engines;                /* … on how many engines were created before */
@@ -62,5 +68,9 @@ double fake_value(int tensor, unsigned call, size_t element);
 
 /* A small case: seed-tiny, 1 x 2 series, prefill of 8 steps, two teacher-forced patches, one own. */
 void fake_case(od_case *c);
+
+/* A case with something of everything that shrinking takes away: 5 x 7 series in two groups, three sessions of seven
+ * decoded patches each, a recapture, a second life of session 1. */
+void fake_large_case(od_case *c);
 
 #endif

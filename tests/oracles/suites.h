@@ -20,5 +20,7 @@ Suite *suite_baseline(void);
 Suite *suite_weights(void);
 Suite *suite_drift(void);
 Suite *suite_bisect(void);
+Suite *suite_shrink(void);
+Suite *suite_shrink_moves(void);
 
 #endif
