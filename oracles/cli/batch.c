@@ -293,6 +293,10 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
     return s == OD_OK ? add_row(b, name, finding, command, e) : s;
 }
 
+od_judge *od_batch_judge(od_batch *b) {
+    return &b->judge;
+}
+
 const od_tally *od_batch_tally(const od_batch *b) {
     return &b->tally;
 }

@@ -49,7 +49,7 @@ typedef struct od_command {
 } od_command;
 
 extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_cmd_show, od_cmd_forward, od_cmd_compare,
-    od_cmd_report, od_cmd_list, od_cmd_bench;
+    od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_explain;
 
 /* Keys of long options. */
 enum od_key {
@@ -151,6 +151,9 @@ enum od_status od_batch_begin(od_batch *b, od_error *e);
 enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error *e);
 
 const od_tally *od_batch_tally(const od_batch *b);
+
+/* The judge with the engines and oracles of the arguments, for commands that judge by themselves. */
+od_judge *od_batch_judge(od_batch *b);
 
 /* Table, summary, JUnit; the exit code. */
 int od_batch_end(od_batch *b, bool interrupted);

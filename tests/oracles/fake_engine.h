@@ -1,12 +1,14 @@
 /* Engines with closed-form answers and misbehaviour on demand, to show that each oracle sees what it is for.
  *
- * Element i of tensor t (df 0, loc 1, scale 2, mean 3, scaler_loc 4, scaler_scale 5) at call c of a session is
- * 1 + t/8 + c/64 + (i mod 5)/1024, exact in float32; scaler_scale is 2 everywhere. */
+ * Element i of tensor t (df 0, loc 1, scale 2, mean 3, scaler_loc 4, scaler_scale 5, and with hidden states hidden.0 6,
+ * hidden.1 7) at call c of a session is 1 + t/8 + c/64 + (i mod 5)/1024, exact in float32; scaler_scale is 2
+ * everywhere. */
 #ifndef OD_TESTS_ORACLES_FAKE_ENGINE_H
 #define OD_TESTS_ORACLES_FAKE_ENGINE_H
 
 #include "model/case.h"
 
+enum { FAKE_FEATURES = 16 }; /* of a hidden state */
 enum fake_lie { FAKE_HONEST, FAKE_ADD, FAKE_NAN, FAKE_INF, FAKE_ZERO_ALL, FAKE_MISSING, FAKE_SHAPE };
 
 typedef struct fake_knobs {
