@@ -189,7 +189,9 @@ char *od_explain_limits(char *text, size_t size, const od_explanation *x) {
     text[0] = '\0';
     if (!p->found || p->stage == OD_STAGE_SCALER || p->stage == od_stage_mean(c->n_layer)) return text;
     if (p->stage == od_stage_head(c->n_layer)) {
-        if (x->n_hidden > 0)
+        if (x->n_hidden > 0 && p->has_truth && p->blame == OD_BLAME_NONE)
+            snprintf(text, size, "no layer stands out: what rounding costs grows from stage to stage");
+        else if (x->n_hidden > 0)
             snprintf(text, size, "all hidden states agree; unembedding and heads are not told apart");
         else
             snprintf(text, size, "without hidden states no layer can be named");

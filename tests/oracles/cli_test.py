@@ -66,7 +66,10 @@ def write(path, text):
 @check
 def bad_usage_is_one_line_and_exit_2():
     refuses(2, "run, replay, fuzz")
-    refuses(2, "explain", "explain", "x.json")
+    refuses(2, "expound", "expound", "x.json")
+    refuses(2, "which case", "explain")
+    refuses(2, "which case", "explain", "good.json", "good.json")
+    refuses(2, "--json", "explain", "good.json", "--json", "r.jsonl")
     refuses(2, "which case", "run")
     refuses(2, "which folder", "replay")
     refuses(2, "--nonsense", "run", "--nonsense", "x.json")
@@ -110,6 +113,9 @@ def bad_input_is_one_line_and_leaves_nothing_behind():
     refuses(2, "nowhere", "replay", "nowhere", *out)
     refuses(2, "nowhere", "run", "good.json", "--model", "nowhere", *out)
     refuses(2, "cut.json", "show", "cut.json")
+    refuses(2, "cut.json", "explain", "cut.json", "--out", "o")
+    refuses(2, "nile.csv", "explain", csv, "--out", "o")
+    refuses(2, "no folder", "explain", "good.json", "--out", "good.json")
     refuses(2, "cannot be walked", "replay", "", *out)
     refuses(2, "absent/r.jsonl", "run", "good.json", "--json", "absent/r.jsonl")
     refuses(2, "absent/j.xml", "run", "good.json", "--junit", "absent/j.xml", "--json", "r.jsonl")
@@ -147,7 +153,8 @@ def a_missing_gpu_is_exit_3():
 @check
 def help_and_lists_are_exit_0():
     assert "Exit: 0 pass" in exits(0, "--help").stdout
-    for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list"):
+    for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list",
+                    "explain"):
         assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
     listed = exits(0, "list").stdout
     for word in ("ref64", "twin", "accuracy", "determinism", "toto-open-base", "captures"):
@@ -314,6 +321,37 @@ def a_finding_is_written_and_replays_alone():
     suite = xml.etree.ElementTree.parse("j.xml").getroot()
     assert suite.get("failures") == "1" and suite.find("testcase/failure") is not None
     assert "FINDING in 1 of 1" in exits(0, "report", "r.jsonl", "--out", "rep").stdout
+
+
+@check
+def explain_says_that_healthy_engines_do_not_part():
+    write("good.json", GOOD)
+    done = exits(0, "explain", "good.json", "--fast", "twin", "--only", "accuracy", "--out", "deep/er")
+    # a prefill and two decode steps of df, loc, scale, mean, two of the scaler and six layers: 3 x 12 tensors
+    assert "the engines do not part: 36 tensors, hidden states among them, of 3 calls" in done.stdout, done.stdout
+    assert all(f"layer {i} {'space' if i == 0 or i == 3 else 'time'}" in done.stdout for i in range(6))
+    (name,) = os.listdir("deep/er")
+    assert f"deep/er/{name}" in done.stdout
+    svg = xml.etree.ElementTree.parse(f"deep/er/{name}").getroot()
+    assert len(svg.findall("{*}rect/{*}title")) == 3 * 9  # scaler, six layers, heads, mean
+    quiet = exits(0, "explain", "good.json", "--fast", "twin", "--only", "accuracy", "--quiet").stdout
+    assert len(quiet.splitlines()) == 1 and quiet.startswith("ref against twin"), quiet
+
+
+@check
+def explain_blames_nobody_where_both_engines_round_alike():
+    # At gain 4 any order of summation leaves the contract: a finding of `run`, but no engine's fault.
+    write("wide.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 4}').replace('"steps": 16', '"steps": 64'))
+    done = exits(1, "explain", "wide.json", "--fast", "twin", "--only", "accuracy")
+    assert "finding    accuracy: " in done.stdout and "neither is to blame" in done.stdout, done.stdout
+    assert "parts      " in done.stdout and "\nworst      batch 0, variate " in done.stdout, done.stdout
+
+
+@check
+def explain_tells_findings_that_are_no_matter_of_values():
+    write("absent.json", GOOD.replace('"expect": "pass"', f'"expect": "{ABSENT}"'))
+    done = exits(1, "explain", "absent.json", "--fast", "twin", "--only", "accuracy")
+    assert "the engines do not part" in done.stdout and "the case expects did not come" in done.stdout, done.stdout
 
 
 @check
