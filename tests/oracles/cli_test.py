@@ -344,6 +344,7 @@ def explain_blames_nobody_where_both_engines_round_alike():
     write("wide.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 4}').replace('"steps": 16', '"steps": 64'))
     done = exits(1, "explain", "wide.json", "--fast", "twin", "--only", "accuracy")
     assert "finding    accuracy: " in done.stdout and "neither is to blame" in done.stdout, done.stdout
+    exits(1, "explain", "wide.json", "--fast", "twin", "--only", "finite")  # no finding, but the engines part
     assert "parts      " in done.stdout and "\nworst      batch 0, variate " in done.stdout, done.stdout
 
 
@@ -352,6 +353,8 @@ def explain_tells_findings_that_are_no_matter_of_values():
     write("absent.json", GOOD.replace('"expect": "pass"', f'"expect": "{ABSENT}"'))
     done = exits(1, "explain", "absent.json", "--fast", "twin", "--only", "accuracy")
     assert "the engines do not part" in done.stdout and "the case expects did not come" in done.stdout, done.stdout
+    done = exits(4, "explain", write("good.json", GOOD), "--fast", "twin", "--set", "tf32=on")
+    assert "verdict    SKIPPED: twin cannot: tf32=on" in done.stdout and "part" not in done.stdout, done.stdout
 
 
 @check

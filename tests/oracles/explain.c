@@ -338,6 +338,7 @@ START_TEST(the_heat_map_shows_every_stage_and_fits) {
     map = printed(true);
     ck_assert_uint_eq(occurrences(map, "<title>"), CALLS * 5);
     ck_assert_uint_eq(occurrences(map, "stroke-width"), 1);
+    ck_assert_uint_eq(occurrences(map, ", parts</title>"), 1);
     ck_assert(strstr(map, "&lt;a &amp; b&gt;") != NULL);
     free(map);
     c.op[1].patches = 500;
@@ -374,6 +375,10 @@ START_TEST(the_first_tensor_that_a_rerun_changes_is_named) {
         ck_assert_uint_eq(fake_fast_knobs.n_live, 0);
         ck_assert_uint_eq(fake_fast_knobs.n_poison, which == OD_RERUN_REOPEN ? 2 : 0);
     }
+    fake_fast_knobs = (fake_knobs){.drift_runs = true, .drift_late = true};
+    ck_assert_int_eq(od_explain_rerun(&r, &script, fake_fast(), OD_RERUN_RESET, true, &e), OD_OK);
+    ck_assert_str_eq(r.name, "mean"); /* a later call's scaler comes after it */
+    ck_assert_uint_eq(r.place.at.op, 0);
     fake_fast_knobs = (fake_knobs){.fail = OD_NO_MEMORY, .call = 1, .fail_from = 1};
     ck_assert_int_eq(od_explain_rerun(&r, &script, fake_fast(), OD_RERUN_RESET, true, &e), OD_NO_MEMORY);
     ck_assert_uint_eq(fake_fast_knobs.n_live, 0);

@@ -132,6 +132,7 @@ static void fill(od_session *s, int t, size_t n) {
     const fake_knobs *k = s->engine->k;
     double drift = (k->drift_runs ? s->engine->resets : 0) + (k->drift_opens ? s->number : 0) +
                    (k->drift_engines ? s->engine->number : 0);
+    if (k->drift_late && s->call == 0 && t != MEAN) drift = 0;
     for (size_t i = 0; i < n; i++)
         s->data[t][i] = k->lie == FAKE_ZERO_ALL ? 0 : (float)(fake_value(t, s->call, i) + drift / (1 << 23));
     for (size_t i = 0; t == k->tensor && (int)s->call == k->call + 1 && i < n; i++)

@@ -21,6 +21,7 @@ typedef struct fake_knobs {
     bool drift_runs;                   /* answers depend on how often the engine's sessions were reset */
     bool drift_opens;                  /* … on how many sessions were opened before */
     bool drift_engines;                /* … on how many engines were created before */
+    bool drift_late;                   /* … but for the first call, where the mean alone does */
     size_t leak_host, leak_device;     /* bytes kept with every reset */
     size_t leak_once;                  /* host bytes kept by the third reset alone */
     double peak_factor;                /* device peak with graph on, times the honest one; 0 = 1 */
