@@ -141,7 +141,8 @@ static bool parts(walk *w, od_parting *p, const od_tensor *ref, const od_tensor 
     const bool breach = p->pair.mismatch > 0 || (held && output && !od_within(p->share, 1));
     x->n_breach += breach;
     if (held && output && p->share > x->share) x->share = p->share;
-    if (held && p->has_truth) od_nearness_add(&x->near, p->ref.mae, p->fast.mae, p->pair.n, p->view.name, &p->place.at);
+    if (held && p->has_truth)
+        od_nearness_add(&x->near[p->cls], p->ref.mae, p->fast.mae, p->pair.n, p->view.name, &p->place.at);
     return breach || (held && p->blame != OD_BLAME_NONE);
 }
 
@@ -256,6 +257,12 @@ enum od_status od_explain(od_explanation *x, const od_script *script, const od_s
     if (s == OD_OK) s = walk_calls(&w, e);
     for (int i = 0; i < OD_WALKERS; i++) od_player_close(&w.player[i]);
     return s;
+}
+
+bool od_explanation_is_near(const od_explanation *x) {
+    bool near = true;
+    for (int i = 0; i < OD_TENSORS; i++) near = near && od_nearness_holds(&x->near[i]);
+    return near;
 }
 
 void od_explanation_free(od_explanation *x) {

@@ -8,6 +8,7 @@
  *   - one engine is far from float64 and the other is not: the mean distance by near_each and near_abs (nearness.h),
  *     or the largest one by near_each beyond max_abs;
  *   - an output (no hidden state: the contract does not reach them) breaks the contract.
+ * Where no single tensor does, those of a class may be too far together, by near_mean: that is told, and no parting.
  * What follows own patches at a gain above the limit is held to the first alone, as everywhere. */
 #ifndef OD_ORACLES_EXPLAIN_H
 #define OD_ORACLES_EXPLAIN_H
@@ -77,15 +78,15 @@ enum od_walker { OD_WALK_REF, OD_WALK_FAST, OD_WALK_ARBITER, OD_WALKERS };
 typedef struct od_explanation {
     const od_script *script;
     od_heat heat;
-    od_parting first;   /* the first in order of calls, then of stages; of one stage that with the largest share */
-    size_t n_tensor;    /* compared */
-    size_t n_hidden;    /* hidden states among them */
-    size_t n_parted;    /* those that part */
-    size_t n_breach;    /* outputs that break the contract, or are odd in one engine alone */
-    double share;       /* the largest of an output's use of the contract */
-    size_t n_changed;   /* outputs of the fast path whose bits differ from the trace that was given */
-    od_nearness near;   /* of all tensors that are held to bounds */
-    enum od_walker who; /* where the walk failed: the engine that did */
+    od_parting first; /* the first in order of calls, then of stages; of one stage that with the largest share */
+    size_t n_tensor;  /* compared */
+    size_t n_hidden;  /* hidden states among them */
+    size_t n_parted;  /* those that part */
+    size_t n_breach;  /* outputs that break the contract, or are odd in one engine alone */
+    double share;     /* the largest of an output's use of the contract */
+    size_t n_changed; /* outputs of the fast path whose bits differ from the trace that was given */
+    od_nearness near[OD_TENSORS]; /* of the tensors that are held to bounds, by class */
+    enum od_walker who;           /* where the walk failed: the engine that did */
 } od_explanation;
 
 /* Walks the script's schedule on fresh engines, with hidden states or without. `seen` (may be NULL): the fast path's
@@ -94,6 +95,9 @@ typedef struct od_explanation {
  * until then; e is not NULL. Free *x with od_explanation_free in any case. */
 enum od_status od_explain(od_explanation *x, const od_script *script, const od_setup *setup, bool hidden,
                           const od_trace *seen, od_error *e);
+
+/* Are the tensors of every class near enough to float64, single ones and together (near_mean)? */
+bool od_explanation_is_near(const od_explanation *x);
 void od_explanation_free(od_explanation *x); /* a zeroed one is fine */
 
 /* ---- explain_rerun.c: the first tensor that differs between two plays of one engine ------------------------------ */

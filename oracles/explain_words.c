@@ -163,13 +163,32 @@ static void who(char *text, size_t size, const od_explanation *x) {
                  near_fast, near_ref);
 }
 
+static void nothing_parts(char *text, size_t size, const od_explanation *x) {
+    od_nearness all = {0};
+    for (int i = 0; i < OD_TENSORS; i++) {
+        const od_nearness *near = &x->near[i];
+        if (!od_nearness_holds(near)) {
+            snprintf(text, size,
+                     "no tensor parts, but the %zu of class %s together are %.2f times as far from float64 as "
+                     "the reference's, more than %g; see the heat map for where it begins",
+                     near->n, od_tensor_class_name((enum od_tensor_class)i), od_nearness_mean(near),
+                     od_bounds.near_mean);
+            return;
+        }
+        od_nearness_merge(&all, near);
+    }
+    snprintf(
+        text, size,
+        "the engines do not part: %zu tensors%s of %zu calls differ by no more than rounding may, the outputs by at "
+        "most %.1f %% of the contract; the fast path is %.2f times as far from float64 as the reference",
+        x->n_tensor, x->n_hidden ? ", hidden states among them," : "", x->heat.n_call, 100 * x->share,
+        od_nearness_mean(&all));
+}
+
 char *od_explain_sentence(char *text, size_t size, const od_explanation *x) {
     char place[160], time[80], cause[400];
     if (!x->first.found) {
-        snprintf(text, size,
-                 "the engines do not part: %zu tensors%s of %zu calls differ by rounding alone, the outputs by at most "
-                 "%.1f %% of the contract",
-                 x->n_tensor, x->n_hidden ? ", hidden states among them," : "", x->heat.n_call, 100 * x->share);
+        nothing_parts(text, size, x);
         return text;
     }
     where(place, sizeof place, x);

@@ -51,6 +51,11 @@ static enum od_status walk(od_explanation *x, const od_judge *j, const od_verdic
     return s;
 }
 
+/* As in a run, classes of tensors count with --arbiter. */
+static bool parts(const od_explanation *x, const od_args *args) {
+    return x->n_parted > 0 || (args->arbiter && !od_explanation_is_near(x));
+}
+
 static void print_range(const char *name, size_t low, size_t high) {
     if (low == high)
         printf(", %s %zu", name, low);
@@ -86,8 +91,8 @@ static void print_parting(const od_explanation *x) {
     if (p->pair.mismatch > 0)
         printf("\napart      %zu of %zu values are NaN or Inf in one engine alone\n", p->pair.mismatch, p->pair.n);
     else
-        printf("\napart      %.2e on average, %.2e at most: %.3g times the contract's bound\n", p->pair.mae,
-               p->pair.max_abs, p->share);
+        printf("\napart      %.2e on average, %.2e at most; the contract allows outputs %g and %g\n", p->pair.mae,
+               p->pair.max_abs, od_bounds.mae, od_bounds.max_abs);
     print_spread(p);
 }
 
@@ -110,7 +115,7 @@ static enum od_status write_svg(const od_explanation *x, const od_verdict *v, co
 
 static enum od_status explain_values(const od_explanation *x, const od_verdict *v, const od_args *args, od_error *e) {
     char text[LINE];
-    const bool of_ref = x->first.found && x->first.blame == OD_BLAME_REF, show = !args->quiet || x->first.found;
+    const bool of_ref = x->first.found && x->first.blame == OD_BLAME_REF, show = !args->quiet || parts(x, args);
     if (x->first.found) print_parting(x);
     if (x->n_changed > 0)
         printf("note       %zu outputs of the fast path have other bits than in the play without hidden states\n",
@@ -186,7 +191,7 @@ static int explain(od_judge *j, const od_verdict *v, const char *path, const od_
         od_explanation x;
         s = walk(&x, j, v, &e);
         if (s == OD_OK) s = explain_values(&x, v, args, &e);
-        bool parted = x.n_parted > 0;
+        bool parted = parts(&x, args);
         if (s == OD_OK && x.n_changed > 0 && x.n_hidden > 0) s = explain_without(j, v, &parted, &e);
         if (parted) code = OD_EXIT_FINDING;
         od_explanation_free(&x);
@@ -219,6 +224,7 @@ static int run(const od_args *args) {
     int code = OD_EXIT_PASS;
     enum od_status s = prepare(&b, &c, args, &e);
     if (s == OD_OK) {
+        od_batch_judge(b)->setup.always_arbiter = false; /* the walk asks it about every tensor, and keeps none */
         od_judge_case(&v, od_batch_judge(b), &c);
         if (v.bad_input) s = od_fail(&e, OD_BAD_INPUT, "%s: %s", args->rest[0], v.reason);
     }
