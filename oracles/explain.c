@@ -179,6 +179,20 @@ static void compare(walk *w, const od_tensor *ref) {
     x->first = p;
 }
 
+/* A tensor that the fast path alone gives. */
+static void only_fast(walk *w, const od_tensor *fast) {
+    od_parting p = {.place = w->place,
+                    .call = w->x->heat.n_call - 1,
+                    .cls = od_tensor_classify(fast->name),
+                    .view = *fast,
+                    .stage = od_stage_of(fast->name, w->x->script->model->config.n_layer)};
+    od_error e;
+    p.view.data = NULL;
+    if (p.stage == SIZE_MAX) p.stage = od_stage_mean(w->x->script->model->config.n_layer);
+    od_fail(&e, OD_BAD_INPUT, "the fast path gives %.100s, the reference does not", fast->name);
+    differ_in_structure(w, &p, e.text);
+}
+
 /* Outputs of the fast path whose bits are not those of the trace's call. */
 static void count_changed(walk *w, size_t call) {
     const od_trace *t = w->seen;
@@ -220,6 +234,9 @@ static enum od_status compare_call(walk *w, const od_call_at *at, od_error *e) {
         w->unit[at->session] = mean > 0 && isfinite(mean) ? mean : 1;
     }
     for (size_t i = 0; i < ref->n_tensor; i++) compare(w, &ref->tensor[i]);
+    const od_outputs *fast = &w->out[OD_WALK_FAST];
+    for (size_t i = 0; i < fast->n_tensor; i++)
+        if (!find(ref, fast->tensor[i].name)) only_fast(w, &fast->tensor[i]);
     count_changed(w, w->x->heat.n_call - 1);
     return OD_OK;
 }

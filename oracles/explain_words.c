@@ -180,7 +180,8 @@ static void nothing_parts(char *text, size_t size, const od_explanation *x) {
     snprintf(
         text, size,
         "the engines do not part: %zu tensors%s of %zu calls differ by no more than rounding may, the outputs by at "
-        "most %.1f %% of the contract; the fast path is %.2f times as far from float64 as the reference",
+        "most %.1f %% of the contract; by geometric mean the fast path is %.2f times as far from "
+        "float64 as the reference",
         x->n_tensor, x->n_hidden ? ", hidden states among them," : "", x->heat.n_call, 100 * x->share,
         od_nearness_mean(&all));
 }

@@ -16,5 +16,6 @@ Suite *suite_report(void);
 Suite *suite_golden(void);
 Suite *suite_pairs(void);
 Suite *suite_explain(void);
+Suite *suite_rerun(void);
 
 #endif
