@@ -88,24 +88,18 @@ enum od_status od_player_reopen(od_player *p, od_error *e) {
     return open_sessions(p, e);
 }
 
-/* Where a session stands in its series. */
-typedef struct cursor {
-    size_t step;
-    unsigned n_own;
-} cursor;
-
 static od_window window_at(const od_series *s, size_t from, size_t n) {
     assert(from + n <= s->n_step);
     return (od_window){
         .n_step = n, .stride = s->n_step, .value = s->value + from, .mask = s->mask + from, .id = s->id + from};
 }
 
-static enum od_status one_call(od_player *p, const od_op *op, cursor *at, od_call_at *where, od_error *e) {
+static enum od_status one_call(od_player *p, const od_op *op, struct od_cursor *at, od_call_at *where, od_error *e) {
     const od_series *series = &p->script->series[op->session];
     size_t patch = p->script->model->config.patch;
     od_window w;
     if (op->kind == OD_OP_PREFILL) {
-        *at = (cursor){.step = op->steps};
+        *at = (struct od_cursor){.step = op->steps};
         where->step = OD_STEP_PREFILL;
         where->n_own = 0;
         w = window_at(series, 0, op->steps);
@@ -119,40 +113,42 @@ static enum od_status one_call(od_player *p, const od_op *op, cursor *at, od_cal
     return p->api->decode(p->session[op->session], op->own ? NULL : &w, e);
 }
 
-static enum od_status calls_of_op(od_player *p, const od_op *op, cursor *at, od_call_at *where, od_sink sink, void *arg,
-                                  od_error *e) {
-    unsigned n = op->kind == OD_OP_DECODE ? op->patches : 1;
-    for (unsigned k = 0; k < n; k++) {
-        where->call = k;
-        enum od_status s = one_call(p, op, at, where, e);
-        od_outputs out = {0};
-        if (s == OD_OK && sink) s = p->api->outputs(p->session[op->session], &out, e);
-        if (s == OD_OK && sink) s = sink(arg, where, &out, e);
-        if (s != OD_OK) {
-            od_error_prefix(e, "op %u call %u (%s of session %u)", where->op, k, od_step_class_name(where->step),
-                            where->session);
-            return s;
-        }
-    }
-    return OD_OK;
+static enum od_status at_call(od_error *e, const od_call_at *where) {
+    return od_error_prefix(e, "op %u call %u (%s of session %u)", where->op, where->call,
+                           od_step_class_name(where->step), where->session);
 }
 
-enum od_status od_player_play(od_player *p, od_sink sink, void *arg, od_call_at *last, od_error *e) {
+enum od_status od_player_step(od_player *p, od_progress *at, od_call_at *where, od_outputs *out, bool *more,
+                              od_error *e) {
     const od_case *c = p->script->c;
-    cursor at[OD_CASE_MAX_SESSIONS] = {0};
-    od_call_at unused, *where = last ? last : &unused;
-    for (unsigned i = 0; i < c->n_op; i++) {
-        const od_op *op = &c->op[i];
+    for (; at->op < c->n_op; at->op++, at->call = 0) {
+        const od_op *op = &c->op[at->op];
         enum od_status s = OD_OK;
         if (op->kind == OD_OP_RECAPTURE) {
             if (p->api->recapture) s = p->api->recapture(p->engine, e);
         } else if (op->kind == OD_OP_RESET) {
             s = p->api->reset(p->session[op->session], e);
-        } else {
-            *where = (od_call_at){.op = i, .session = op->session};
-            s = calls_of_op(p, op, &at[op->session], where, sink, arg, e);
+        } else if (at->call < (op->kind == OD_OP_DECODE ? op->patches : 1)) {
+            *where = (od_call_at){.op = at->op, .call = at->call++, .session = op->session};
+            s = one_call(p, op, &at->session[op->session], where, e);
+            if (s == OD_OK && out) s = p->api->outputs(p->session[op->session], out, e);
+            *more = true;
+            return s == OD_OK ? s : at_call(e, where);
         }
         if (s != OD_OK) return s;
     }
+    *more = false;
     return OD_OK;
+}
+
+enum od_status od_player_play(od_player *p, od_sink sink, void *arg, od_call_at *last, od_error *e) {
+    od_progress at = {0};
+    od_call_at unused, *where = last ? last : &unused;
+    for (bool more = true;;) {
+        od_outputs out = {0};
+        enum od_status s = od_player_step(p, &at, where, sink ? &out : NULL, &more, e);
+        if (s != OD_OK || !more) return s;
+        if (sink) s = sink(arg, where, &out, e);
+        if (s != OD_OK) return at_call(e, where);
+    }
 }

@@ -46,6 +46,8 @@ const od_tolerance od_bounds = {
      * distances' ratio averages to 1, and single tensors scatter. 1.5 is less than what one lost bit (2) would cost.
      * One tensor of few values may be 4 times as far by chance; below 1e-7, a tenth of the contract and twice the least
      * that was seen of honest float32, no ratio means anything. */
+    /* Where one tensor's largest distances are held against each other (explain.h), the 4 counts beyond max_abs alone,
+     * 18 times above the largest that was seen of honest float32: there no ratio of 4 comes by chance. */
     .near_mean = 1.5,
     .near_each = 4,
     .near_abs = 1e-7,

@@ -74,6 +74,21 @@ enum od_status od_player_reopen(od_player *p, od_error *e);
 typedef enum od_status (*od_sink)(void *arg, const od_call_at *at, const od_outputs *out, od_error *e);
 enum od_status od_player_play(od_player *p, od_sink sink, void *arg, od_call_at *last, od_error *e);
 
+/* Where a play stands; zeroed: at its beginning. */
+typedef struct od_progress {
+    unsigned op, call;
+    struct od_cursor {
+        size_t step; /* raw steps that the session has been given */
+        unsigned n_own;
+    } session[OD_CASE_MAX_SESSIONS];
+} od_progress;
+
+/* The schedule's next prefill or decode, with the resets and recaptures ahead of it: what a play is made of, so that
+ * engines can be walked side by side. Fills *where; *out (may be NULL) is borrowed until the session's next call. Past
+ * the last call *more is false and neither is filled. Errors as in od_player_play. */
+enum od_status od_player_step(od_player *p, od_progress *at, od_call_at *where, od_outputs *out, bool *more,
+                              od_error *e);
+
 typedef struct od_trace_tensor {
     enum od_tensor_class cls;
     od_tensor view; /* data is NULL: od_trace_view fills it in */

@@ -66,7 +66,10 @@ def write(path, text):
 @check
 def bad_usage_is_one_line_and_exit_2():
     refuses(2, "run, replay, fuzz")
-    refuses(2, "explain", "explain", "x.json")
+    refuses(2, "expound", "expound", "x.json")
+    refuses(2, "which case", "explain")
+    refuses(2, "which case", "explain", "good.json", "good.json")
+    refuses(2, "--json", "explain", "good.json", "--json", "r.jsonl")
     refuses(2, "which case", "run")
     refuses(2, "which folder", "replay")
     refuses(2, "--nonsense", "run", "--nonsense", "x.json")
@@ -114,6 +117,9 @@ def bad_input_is_one_line_and_leaves_nothing_behind():
     refuses(2, "nowhere", "replay", "nowhere", *out)
     refuses(2, "nowhere", "run", "good.json", "--model", "nowhere", *out)
     refuses(2, "cut.json", "show", "cut.json")
+    refuses(2, "cut.json", "explain", "cut.json", "--out", "o")
+    refuses(2, "nile.csv", "explain", csv, "--out", "o")
+    refuses(2, "no folder", "explain", "good.json", "--out", "good.json")
     refuses(2, "cannot be walked", "replay", "", *out)
     refuses(2, "absent/r.jsonl", "run", "good.json", "--json", "absent/r.jsonl")
     refuses(2, "absent/j.xml", "run", "good.json", "--junit", "absent/j.xml", "--json", "r.jsonl")
@@ -152,7 +158,7 @@ def a_missing_gpu_is_exit_3():
 def help_and_lists_are_exit_0():
     assert "Exit: 0 pass" in exits(0, "--help").stdout
     for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list", "bench", "baseline", "bisect",
-                    "shrink"):
+                    "shrink", "explain"):
         assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
     listed = exits(0, "list").stdout
     for word in ("ref64", "twin", "accuracy", "determinism", "toto-open-base", "captures"):
@@ -491,6 +497,40 @@ def bisect_says_what_it_looked_for_and_what_came_of_it():
     refuses(2, "absent", "bisect", "good.json", "--fast", "twin", "--json", "absent/b.jsonl")
     refuses(2, "graph", "bisect", "good.json", "--fast", "twin", "--set", "grph=on")
     refuses(2, "nowhere", "bisect", "nowhere.json")
+
+
+@check
+def explain_says_that_healthy_engines_do_not_part():
+    write("good.json", GOOD)
+    done = exits(0, "explain", "good.json", "--fast", "twin", "--only", "accuracy", "--out", "deep/er")
+    # a prefill and two decode steps of df, loc, scale, mean, two of the scaler and six layers: 3 x 12 tensors
+    assert "the engines do not part: 36 tensors, hidden states among them, of 3 calls" in done.stdout, done.stdout
+    assert all(f"layer {i} {'space' if i == 0 or i == 3 else 'time'}" in done.stdout for i in range(6))
+    (name,) = os.listdir("deep/er")
+    assert f"deep/er/{name}" in done.stdout
+    svg = xml.etree.ElementTree.parse(f"deep/er/{name}").getroot()
+    assert len(svg.findall("{*}rect/{*}title")) == 3 * 9  # scaler, six layers, heads, mean
+    quiet = exits(0, "explain", "good.json", "--fast", "twin", "--only", "accuracy", "--quiet").stdout
+    assert len(quiet.splitlines()) == 1 and quiet.startswith("ref against twin"), quiet
+
+
+@check
+def explain_blames_nobody_where_both_engines_round_alike():
+    # At gain 4 any order of summation leaves the contract: a finding of `run`, but no engine's fault.
+    write("wide.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 4}').replace('"steps": 16', '"steps": 64'))
+    done = exits(1, "explain", "wide.json", "--fast", "twin", "--only", "accuracy")
+    assert "finding    accuracy: " in done.stdout and "neither is to blame" in done.stdout, done.stdout
+    exits(1, "explain", "wide.json", "--fast", "twin", "--only", "finite")  # no finding, but the engines part
+    assert "parts      " in done.stdout and "\nworst      batch 0, variate " in done.stdout, done.stdout
+
+
+@check
+def explain_tells_findings_that_are_no_matter_of_values():
+    write("absent.json", GOOD.replace('"expect": "pass"', f'"expect": "{ABSENT}"'))
+    done = exits(1, "explain", "absent.json", "--fast", "twin", "--only", "accuracy")
+    assert "the engines do not part" in done.stdout and "the case expects did not come" in done.stdout, done.stdout
+    done = exits(4, "explain", write("good.json", GOOD), "--fast", "twin", "--set", "tf32=on")
+    assert "verdict    SKIPPED: twin cannot: tf32=on" in done.stdout and "part" not in done.stdout, done.stdout
 
 
 @check

@@ -5,7 +5,15 @@
 #include <string.h>
 #include <time.h>
 
-enum { TENSORS = 6, MEAN = 3, SCALER_LOC = 4, SCALER_SCALE = 5, HONEST_DEVICE = 100000, HONEST_HOST = 50000 };
+enum {
+    TENSORS = 6,
+    HIDDEN = 2,
+    MEAN = 3,
+    SCALER_LOC = 4,
+    SCALER_SCALE = 5,
+    HONEST_DEVICE = 100000,
+    HONEST_HOST = 50000
+};
 
 fake_knobs fake_ref_knobs, fake_fast_knobs;
 
@@ -24,8 +32,8 @@ struct od_session {
     size_t batch, variates;
     unsigned call, number;
     bool answered;
-    float *data[TENSORS];
-    od_tensor tensor[TENSORS];
+    float *data[TENSORS + HIDDEN];
+    od_tensor tensor[TENSORS + HIDDEN];
 };
 
 void fake_reset(void) {
@@ -156,7 +164,7 @@ static enum od_status session_open(od_session **out, od_engine *engine, size_t b
 static void session_close(od_session *s) {
     if (s) s->engine->k->n_live--;
     if (s) s->engine->live--;
-    for (int t = 0; s && t < TENSORS; t++) free(s->data[t]);
+    for (int t = 0; s && t < TENSORS + HIDDEN; t++) free(s->data[t]);
     free(s);
 }
 
@@ -188,6 +196,7 @@ static void fill(od_session *s, int t, size_t n) {
     const fake_knobs *k = s->engine->k;
     double drift = (k->drift_runs ? s->engine->resets : 0) + (k->drift_opens ? s->number : 0) +
                    (k->drift_engines ? s->engine->number : 0);
+    if (k->drift_late && s->call == 0 && t != MEAN) drift = 0;
     for (size_t i = 0; i < n; i++)
         s->data[t][i] =
             k->lie == FAKE_ZERO_ALL
@@ -204,8 +213,13 @@ static void fill(od_session *s, int t, size_t n) {
     if (k->lie == FAKE_INF) s->data[t][k->element] = INFINITY;
 }
 
+static int count(const od_engine *engine) {
+    return engine->options.hidden ? TENSORS + HIDDEN : TENSORS;
+}
+
 static enum od_status answer(od_session *s, size_t steps, od_error *e) {
-    static const char *const names[TENSORS] = {"df", "loc", "scale", "mean", "scaler_loc", "scaler_scale"};
+    static const char *const names[TENSORS + HIDDEN] = {"df",         "loc",          "scale",    "mean",
+                                                        "scaler_loc", "scaler_scale", "hidden.0", "hidden.1"};
     od_engine *engine = s->engine;
     fake_knobs *k = engine->k;
     if (k->fail != OD_OK && (int)s->call == k->call && engine->resets >= k->fail_from)
@@ -213,9 +227,11 @@ static enum od_status answer(od_session *s, size_t steps, od_error *e) {
     double base = k->microseconds;
     if (engine->options.graph && k->graph_jitter > 0 && engine->resets % 2) base *= k->graph_jitter;
     if (base > 0) spend(engine->options.graph && k->graph_factor > 0 ? base * k->graph_factor : base);
-    for (int t = 0; t < TENSORS; t++) {
-        size_t per_row = t == MEAN ? engine->patch : t >= SCALER_LOC ? 1 : steps;
-        size_t shape[] = {s->batch, s->variates, per_row}, n = s->batch * s->variates * per_row;
+    for (int t = 0; t < count(engine); t++) {
+        const bool hidden = t >= TENSORS;
+        size_t per_row = hidden ? steps / engine->patch : t == MEAN ? engine->patch : t >= SCALER_LOC ? 1 : steps;
+        size_t shape[] = {s->batch, s->variates, per_row, FAKE_FEATURES};
+        size_t n = s->batch * s->variates * per_row * (hidden ? FAKE_FEATURES : 1);
         free(s->data[t]);
         s->data[t] = malloc(n * sizeof *s->data[t]);
         if (!s->data[t]) return od_fail(e, OD_NO_MEMORY, "no memory for a fake answer");
@@ -225,7 +241,7 @@ static enum od_status answer(od_session *s, size_t steps, od_error *e) {
             shape[1] = s->batch;
             shape[2] = 1;
         }
-        od_tensor_set(&s->tensor[t], names[t], OD_F32, 3, shape, s->data[t]);
+        od_tensor_set(&s->tensor[t], names[t], OD_F32, hidden ? 4 : 3, shape, s->data[t]);
     }
     s->call++;
     s->answered = true;
@@ -272,7 +288,8 @@ static enum od_status reset(od_session *s, od_error *e) {
 static enum od_status outputs(od_session *s, od_outputs *out, od_error *e) {
     if (!s->answered) return od_fail(e, OD_BAD_INPUT, "no call was made yet");
     bool missing = s->engine->k->lie == FAKE_MISSING;
-    *out = (od_outputs){.n_tensor = TENSORS - missing, .tensor = s->tensor + missing}; /* without df, the first */
+    *out = (od_outputs){.n_tensor = (size_t)(count(s->engine) - missing),
+                        .tensor = s->tensor + missing}; /* without df, the first */
     return OD_OK;
 }
 

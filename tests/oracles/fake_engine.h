@@ -1,12 +1,14 @@
 /* Engines with closed-form answers and misbehaviour on demand, to show that each oracle sees what it is for.
  *
- * Element i of tensor t (df 0, loc 1, scale 2, mean 3, scaler_loc 4, scaler_scale 5) at call c of a session is
- * 1 + t/8 + c/64 + (i mod 5)/1024, exact in float32; scaler_scale is 2 everywhere. */
+ * Element i of tensor t (df 0, loc 1, scale 2, mean 3, scaler_loc 4, scaler_scale 5, and with hidden states hidden.0 6,
+ * hidden.1 7) at call c of a session is 1 + t/8 + c/64 + (i mod 5)/1024, exact in float32; scaler_scale is 2
+ * everywhere. */
 #ifndef OD_TESTS_ORACLES_FAKE_ENGINE_H
 #define OD_TESTS_ORACLES_FAKE_ENGINE_H
 
 #include "model/case.h"
 
+enum { FAKE_FEATURES = 16 }; /* of a hidden state */
 enum fake_lie { FAKE_HONEST, FAKE_ADD, FAKE_NAN, FAKE_INF, FAKE_ZERO_ALL, FAKE_MISSING, FAKE_SHAPE };
 
 typedef struct fake_knobs {
@@ -28,6 +30,7 @@ typedef struct fake_knobs {
     bool drift_runs;                   /* answers depend on how often the engine's sessions were reset */
     bool drift_opens;                  /* … on how many sessions were opened before */
     bool drift_engines;                /* … on how many engines were created before */
+    bool drift_late;                   /* … but for the first call, where the mean alone does */
     size_t leak_host, leak_device;     /* bytes kept with every reset */
     size_t leak_once;                  /* host bytes kept by the third reset alone */
     double peak_factor;                /* device peak with graph on, times the honest one; 0 = 1 */

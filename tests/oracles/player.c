@@ -63,6 +63,39 @@ START_TEST(a_reset_begins_the_series_anew_and_recapture_reaches_the_engine) {
 }
 END_TEST
 
+/* Two engines a call at a time: both are at the same place, and past the last call there is none, however often asked.
+ */
+START_TEST(steps_are_the_calls_of_a_play) {
+    c.n_op = 5;
+    c.op[2] = (od_op){.kind = OD_OP_RECAPTURE};
+    c.op[3] = (od_op){.kind = OD_OP_RESET};
+    c.op[4] = (od_op){.kind = OD_OP_PREFILL, .steps = 4};
+    od_player p, other = {0};
+    od_progress at = {0}, other_at = {0};
+    od_call_at where, other_where;
+    od_outputs out;
+    bool more = true;
+    begin(&p);
+    ck_assert_int_eq(od_player_open(&other, fake_ref(), &script, &c.options, NULL), OD_OK);
+    const unsigned op[] = {0, 1, 1, 4}, call[] = {0, 0, 1, 0};
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(od_player_step(&p, &at, &where, &out, &more, NULL), OD_OK);
+        ck_assert(more && where.op == op[i] && where.call == call[i] && out.n_tensor == 6);
+        ck_assert_int_eq(od_player_step(&other, &other_at, &other_where, NULL, &more, NULL), OD_OK);
+        ck_assert(more && other_where.op == where.op && other_where.call == where.call);
+    }
+    ck_assert_uint_eq(fake_fast_knobs.n_recapture, 1);
+    ck_assert_uint_eq(fake_fast_knobs.n_reset, 1);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(od_player_step(&p, &at, &where, &out, &more, NULL), OD_OK);
+        ck_assert(!more);
+    }
+    ck_assert_uint_eq(fake_fast_knobs.n_seen, 4);
+    od_player_close(&other);
+    finish(&p);
+}
+END_TEST
+
 START_TEST(a_trace_keeps_every_answer_with_its_place) {
     od_player p;
     od_trace t = {0};
@@ -158,6 +191,7 @@ Suite *suite_player(void) {
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, teacher_forced_patches_count_own_ones);
     tcase_add_test(t, a_reset_begins_the_series_anew_and_recapture_reaches_the_engine);
+    tcase_add_test(t, steps_are_the_calls_of_a_play);
     tcase_add_test(t, a_trace_keeps_every_answer_with_its_place);
     tcase_add_test(t, a_match_names_the_first_bit_that_differs);
     tcase_add_test(t, an_engines_error_says_where_in_the_schedule);

@@ -22,5 +22,7 @@ Suite *suite_drift(void);
 Suite *suite_bisect(void);
 Suite *suite_shrink(void);
 Suite *suite_shrink_moves(void);
+Suite *suite_explain(void);
+Suite *suite_rerun(void);
 
 #endif
