@@ -6,7 +6,7 @@
 
 static Suite *(*const suites[])(void) = {
     suite_compare,  suite_tolerance, suite_player, suite_oracles, suite_rulings, suite_modes,
-    suite_nearness, suite_judge,     suite_report, suite_golden,  suite_pairs,
+    suite_nearness, suite_judge,     suite_report, suite_golden,  suite_pairs,   suite_consistency,
 };
 
 int main(void) {

@@ -15,5 +15,6 @@ Suite *suite_judge(void);
 Suite *suite_report(void);
 Suite *suite_golden(void);
 Suite *suite_pairs(void);
+Suite *suite_consistency(void);
 
 #endif
