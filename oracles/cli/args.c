@@ -15,7 +15,7 @@ static const struct argp_option common_options[] = {
     {"set", OD_KEY_SET, "NAME=VALUE", 0, "Put a switch over the cases' own; `list` shows them. Repeatable", 10},
     {"model", OD_KEY_MODEL, "DIR", 0, "Weights of config.json and model.safetensors instead of the cases' own", 10},
     {"policy", OD_KEY_POLICY, "NAME", 0, "contract", 10},
-    {"only", OD_KEY_ONLY, "ORACLE", 0, "Ask this oracle, or one relation of it (consistency/batch). Repeatable", 10},
+    {"only", OD_KEY_ONLY, "ORACLE", 0, "Ask this oracle, or one relation (consistency/batch). Repeatable", 10},
     {"require", OD_KEY_REQUIRE, "ORACLE", 0, "Exit 4 unless this oracle came to a verdict. Repeatable", 10},
     {"arbiter", OD_KEY_ARBITER, 0, 0,
      "Ask ref64 in every case: the fast path may be little farther from it than the reference", 10},

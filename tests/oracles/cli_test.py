@@ -215,6 +215,10 @@ def each_relation_can_be_asked_alone():
     done = exits(0, "run", "two.json", "--fast", "twin", "--only", "consistency", "--only", "accuracy",
                  "--require", "consistency")
     assert "relations that were not asked" not in done.stdout
+    for name in ("relations-all-ten", "fused-relations-all-ten"):
+        exits(0, "run", os.path.join(SOURCE, f"corpus/forward/{name}.json"), "--fast", "twin", "--json", "r.jsonl")
+        relations = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]["relations"]
+        assert [r["verdict"] for r in relations] == ["PASS"] * 10 and min(r["compared"] for r in relations) > 0
     refuses(2, "graph, cache", "run", "two.json", "--only", "consistency/batches")
     refuses(2, "has no relations", "run", "two.json", "--only", "accuracy/loc")
     refuses(2, "name the oracle alone", "run", "two.json", "--require", "consistency/batch")

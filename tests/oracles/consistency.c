@@ -215,6 +215,30 @@ START_TEST(nan_is_within_no_contract) {
     ck_assert_int_eq(r->outcome, OD_FINDING);
     for (unsigned i = 0; i < OD_RELATIONS; i++)
         ck_assert_int_eq(v.evidence->related[i].broken, od_relation_at(i)->contract);
+    ck_assert_msg(strncmp(r->signature, "consistency/recompute/", 22) == 0, "%s", r->signature); /* the first of them */
+}
+END_TEST
+
+/* Three tensors a call, eight calls, of which two follow an own patch. */
+START_TEST(above_the_gain_limit_own_patches_are_held_bit_by_bit_alone) {
+    run();
+    ck_assert_uint_eq(related("aba")->compared, 24);
+    ck_assert_uint_eq(related("recompute")->compared, 24);
+    c.gain = 1.5;
+    run();
+    ck_assert_uint_eq(related("aba")->compared, 24);
+    ck_assert_uint_eq(related("recompute")->compared, 18);
+}
+END_TEST
+
+START_TEST(a_relation_that_compared_nothing_does_not_hold) {
+    static od_script script;
+    od_evidence ev = {.script = &script};
+    od_ruling r = {0};
+    ev.related[3] = (od_related){.asked = true, .run = {.ran = true}};
+    od_oracle_consistency.judge(&r, &ev);
+    ck_assert_int_eq(r.outcome, OD_INCONCLUSIVE);
+    ck_assert_str_eq(r.reason, "batch: nothing was compared");
 }
 END_TEST
 
@@ -240,6 +264,8 @@ START_TEST(chunks_cut_a_context_between_its_patches) {
     ck_assert_uint_eq(it->place[4].op, 2);
     ck_assert(!it->place[4].part);
     ck_assert_uint_eq(it->c.op[9].steps, 4); /* one patch stays whole */
+    /* Three tensors a call, but no forecast of the first chunks: it is none of the whole's. */
+    ck_assert_uint_eq(related("chunks")->compared, 2 * (2 + 3) + 3 * 6);
     od_variant_destroy(it);
 }
 END_TEST
@@ -250,6 +276,12 @@ START_TEST(later_changes_what_lies_behind_the_cut_and_nothing_else) {
     ck_assert_uint_eq(it->place[0].n, 4); /* one of three patches, of which 2 steps are real */
     const od_series *was = &judge.script.series[0], *is = &it->script.series[0];
     for (size_t i = 0; i < was->n_step; i++) ck_assert_int_eq(was->value[i] == is->value[i], i < 2);
+    od_variant_destroy(it);
+    c.op[1].steps = 16; /* cut at 8, behind the end of the session's other context */
+    ck_assert_msg(run()->outcome == OD_PASS, "%s", v.reason);
+    it = variant("later", 0);
+    ck_assert_uint_eq(it->place[1].n, 8);
+    ck_assert_uint_eq(it->place[3].n, 4);
     od_variant_destroy(it);
 }
 END_TEST
@@ -268,7 +300,10 @@ START_TEST(groups_take_turns_and_sessions_stand_alone) {
         }
         od_variant_destroy(it);
     }
-    od_variant *it = variant("sessions", 1);
+    od_variant *it = variant("sessions", 0);
+    ck_assert_uint_eq(it->c.n_op, 3); /* without the re-capture */
+    od_variant_destroy(it);
+    it = variant("sessions", 1);
     const unsigned from[] = {1, 3, 6, 7, 8};
     ck_assert_uint_eq(it->c.n_op, 5);
     for (int i = 0; i < 5; i++) {
@@ -314,6 +349,8 @@ Suite *suite_consistency(void) {
     tcase_add_loop_test(t, tensors_that_the_second_play_lacks_or_gives_otherwise_are_findings, 0, 2);
     tcase_add_test(t, an_engine_that_fails_in_the_second_play_is_wrong_unless_memory_is_short);
     tcase_add_test(t, nan_is_within_no_contract);
+    tcase_add_test(t, above_the_gain_limit_own_patches_are_held_bit_by_bit_alone);
+    tcase_add_test(t, a_relation_that_compared_nothing_does_not_hold);
     tcase_add_test(t, chunks_cut_a_context_between_its_patches);
     tcase_add_test(t, later_changes_what_lies_behind_the_cut_and_nothing_else);
     tcase_add_test(t, groups_take_turns_and_sessions_stand_alone);
