@@ -15,9 +15,9 @@
 
 enum { FORMAT = 1, PATH = 2 * OD_CASE_PATH };
 
-const char *od_place_name(int fact) {
-    static const char *const names[OD_PLACE_FACTS] = {"engine",   "device",  "math", "version", "build",
-                                                      "compiler", "toolkit", "cpu",  "os",      "time"};
+const char *od_origin_name(int fact) {
+    static const char *const names[OD_ORIGIN_FACTS] = {"engine",   "device",  "math", "version", "build",
+                                                       "compiler", "toolkit", "cpu",  "os",      "time"};
     return names[fact];
 }
 
@@ -105,8 +105,8 @@ enum od_status od_baseline_keep(od_baseline *b, const char *dir, const char *nam
 enum od_status od_baseline_write(const od_baseline *b, const char *dir, od_error *e) {
     char path[PATH], hex[17];
     json_t *place = json_object(), *cases = json_array();
-    for (int i = 0; i < OD_PLACE_FACTS; i++)
-        json_object_set_new(place, od_place_name(i), json_string(b->place.fact[i]));
+    for (int i = 0; i < OD_ORIGIN_FACTS; i++)
+        json_object_set_new(place, od_origin_name(i), json_string(b->place.fact[i]));
     for (size_t i = 0; i < b->n; i++) {
         snprintf(hex, sizeof hex, "%016llx", (unsigned long long)b->item[i].digest);
         json_array_append_new(cases, json_pack("{s:s,s:I,s:s}", "file", b->item[i].file, "tensors",
@@ -134,15 +134,15 @@ static bool parse_case(od_baseline_case *item, const od_tree *o) {
 
 static bool parse_list(od_baseline *out, const od_tree *o) {
     static const char *const keys[] = {"format", "place", "cases", NULL};
-    const char *facts[OD_PLACE_FACTS + 1] = {0};
+    const char *facts[OD_ORIGIN_FACTS + 1] = {0};
     unsigned format;
     od_tree place;
-    for (int i = 0; i < OD_PLACE_FACTS; i++) facts[i] = od_place_name(i);
+    for (int i = 0; i < OD_ORIGIN_FACTS; i++) facts[i] = od_origin_name(i);
     if (!json_is_object(o->json)) return od_tree_wrong(o, "format", "a key of an object");
     if (!od_tree_known(o, keys) || !od_tree_unsigned(&format, o, "format", FORMAT, FORMAT, true) ||
         !od_tree_object(&place, o, "place", true) || !od_tree_known(&place, facts))
         return false;
-    for (int i = 0; i < OD_PLACE_FACTS; i++)
+    for (int i = 0; i < OD_ORIGIN_FACTS; i++)
         if (!od_tree_text(out->place.fact[i], OD_BASELINE_TEXT, &place, facts[i], true)) return false;
     const json_t *list = json_object_get(o->json, "cases");
     if (!json_is_array(list)) return od_tree_wrong(o, "cases", "an array of objects");

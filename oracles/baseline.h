@@ -14,23 +14,23 @@ enum { OD_BASELINE_TEXT = 256, OD_BASELINE_MAX_BYTES = 64 << 20 };
 
 /* Where answers were computed. Facts in pairs of a name and a text, so that two places are compared name by name. */
 enum {
-    OD_PLACE_ENGINE,
-    OD_PLACE_DEVICE,
-    OD_PLACE_MATH,
-    OD_PLACE_VERSION,
-    OD_PLACE_BUILD,
-    OD_PLACE_COMPILER,
-    OD_PLACE_TOOLKIT,
-    OD_PLACE_CPU,
-    OD_PLACE_OS,
-    OD_PLACE_TIME,
-    OD_PLACE_FACTS
+    OD_ORIGIN_ENGINE,
+    OD_ORIGIN_DEVICE,
+    OD_ORIGIN_MATH,
+    OD_ORIGIN_VERSION,
+    OD_ORIGIN_BUILD,
+    OD_ORIGIN_COMPILER,
+    OD_ORIGIN_TOOLKIT,
+    OD_ORIGIN_CPU,
+    OD_ORIGIN_OS,
+    OD_ORIGIN_TIME,
+    OD_ORIGIN_FACTS
 };
-typedef struct od_place {
-    char fact[OD_PLACE_FACTS][OD_BASELINE_TEXT];
-} od_place;
+typedef struct od_origin {
+    char fact[OD_ORIGIN_FACTS][OD_BASELINE_TEXT];
+} od_origin;
 
-const char *od_place_name(int fact); /* "engine", … */
+const char *od_origin_name(int fact); /* "engine", … */
 
 typedef struct od_baseline_case {
     char file[OD_CASE_PATH]; /* <name>-<hash>, without ending */
@@ -39,7 +39,7 @@ typedef struct od_baseline_case {
 } od_baseline_case;
 
 typedef struct od_baseline {
-    od_place place;
+    od_origin place;
     od_baseline_case *item;
     size_t n, cap;
 } od_baseline;

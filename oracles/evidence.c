@@ -168,6 +168,7 @@ void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup
         od_evidence_compare(ev);
         bool sound = !(needs & OD_NEED_RERUN) || rerun_same_engine(ev, &p);
         if (sound && (needs & (OD_NEED_PLAIN | OD_NEED_TIME))) play_plain(ev, &p, needs);
+        if (sound && (needs & OD_NEED_RELATIONS)) od_evidence_relate(ev, &p);
     }
     od_player_close(&p);
     if (ev->fast_run.status != OD_OK || ev->ref_run.status != OD_OK) return;

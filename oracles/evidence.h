@@ -6,6 +6,7 @@
  *   plain       1 play (graph, autotune and fused off), where the case asks for any of them; timed pairs on request
  *   fresh fast  1 play on a new engine
  *   both        1 play for each weight tensor, changed, on request: is it read at all?
+ *   relations   what each of them plays (docs/consistency.md), on the fast path's engine or on one of other options
  *   arbiter     1 play of ref64, where a tensor uses much of the contract, or on request; on request then 1 play of all
  *               three, with hidden states */
 #ifndef OD_ORACLES_EVIDENCE_H
@@ -13,10 +14,18 @@
 
 #include "oracles/compare.h"
 #include "oracles/nearness.h"
+#include "oracles/relations.h"
 #include "oracles/trace.h"
 
 /* Runs that an oracle needs beside the reference's and the fast path's first. */
-enum { OD_NEED_RERUN = 1, OD_NEED_FRESH = 2, OD_NEED_PLAIN = 4, OD_NEED_TIME = 8, OD_NEED_PROBE = 16 };
+enum {
+    OD_NEED_RERUN = 1,
+    OD_NEED_FRESH = 2,
+    OD_NEED_PLAIN = 4,
+    OD_NEED_TIME = 8,
+    OD_NEED_PROBE = 16,
+    OD_NEED_RELATIONS = 32
+};
 
 enum { OD_MAX_REPEAT = 6, OD_MAX_PAIR = 15, OD_REASON = 320 };
 
@@ -26,6 +35,7 @@ typedef struct od_setup {
     bool always_arbiter;
     bool detail;          /* ULP quantiles in the rows (they need a sort) */
     unsigned oracles;     /* bit i: the oracle of that number (oracle.h) */
+    unsigned relations;   /* bit i: the relation of that number (relations.h) */
     double speed_seconds; /* budget of the timed pairs of one case */
 } od_setup;
 
@@ -43,14 +53,6 @@ typedef struct od_row {
     size_t tensor, fast_tensor; /* index of the worst in either trace */
     double unit;
 } od_row;
-
-/* One run of an engine: did it work, and if not, where and why. */
-typedef struct od_attempt {
-    bool ran;
-    enum od_status status;
-    od_call_at at; /* of the call that failed */
-    od_error error;
-} od_attempt;
 
 typedef struct od_arbitration {
     bool ran;
@@ -104,6 +106,7 @@ typedef struct od_evidence {
     double fast_seconds[OD_MAX_PAIR], plain_seconds[OD_MAX_PAIR]; /* of one play */
 
     od_probe probe;
+    od_related related[OD_RELATIONS];
 
     od_arbitration arbitration;
 } od_evidence;
@@ -138,6 +141,10 @@ uint64_t od_model_class(const od_script *script);
 
 /* evidence_rows.c: compares the two traces into the rows. */
 void od_evidence_compare(od_evidence *ev);
+
+/* evidence_relate.c: plays the case in the ways of the relations that are asked, on `fast`'s engine where its options
+ * serve; fast has played the case. */
+void od_evidence_relate(od_evidence *ev, od_player *fast);
 
 /* evidence_near.c: both traces, of plays with hidden states, against the arbiter's, into arbitration.near. */
 void od_evidence_near(od_evidence *ev);

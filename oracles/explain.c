@@ -31,10 +31,10 @@ size_t od_stage_of(const char *name, size_t n_layer) {
     }
 }
 
-od_place od_place_of(const od_script *script, const od_call_at *at) {
+od_call_place od_call_place_of(const od_script *script, const od_call_at *at) {
     const od_case *c = script->c;
     const size_t patch = script->model->config.patch;
-    od_place p = {.at = *at};
+    od_call_place p = {.at = *at};
     size_t context = 0;
     for (unsigned i = 0; i <= at->op; i++) {
         const od_op *op = &c->op[i];
@@ -59,7 +59,7 @@ typedef struct walk {
     od_progress progress[OD_WALKERS];
     od_outputs out[OD_WALKERS];
     double unit[OD_CASE_MAX_SESSIONS]; /* as in od_trace_call */
-    od_place place;
+    od_call_place place;
 } walk;
 
 static const od_tensor *find(const od_outputs *out, const char *name) {
@@ -210,7 +210,7 @@ static enum od_status add_call(walk *w, od_error *e) {
     od_heat *h = &w->x->heat;
     if (h->n_call == h->cap) {
         const size_t cap = h->cap ? h->cap * 2 : 64;
-        od_place *place = realloc(h->place, cap * sizeof *place);
+        od_call_place *place = realloc(h->place, cap * sizeof *place);
         if (place) h->place = place;
         od_cell *cell = place ? realloc(h->cell, cap * h->n_stage * sizeof *cell) : NULL;
         if (!cell) return od_fail(e, OD_NO_MEMORY, "no memory for the heat map of %zu calls", cap);
@@ -225,7 +225,7 @@ static enum od_status add_call(walk *w, od_error *e) {
 
 static enum od_status compare_call(walk *w, const od_call_at *at, od_error *e) {
     const od_outputs *ref = &w->out[OD_WALK_REF];
-    w->place = od_place_of(w->x->script, at);
+    w->place = od_call_place_of(w->x->script, at);
     enum od_status s = add_call(w, e);
     if (s != OD_OK) return s;
     const od_tensor *scale = find(ref, "scaler_scale");

@@ -25,13 +25,13 @@ size_t od_stage_of(const char *name, size_t n_layer); /* of a tensor; SIZE_MAX f
 char *od_stage_text(char *text, size_t size, const od_config *config, size_t stage); /* "layer 3 time"; returns text */
 
 /* A call, as people count. */
-typedef struct od_place {
+typedef struct od_call_place {
     od_call_at at;
     unsigned step;               /* decode step of the session since its prefill, from 1 on; 0: the prefill */
     size_t first_patch, n_patch; /* of the session's padded series, that the call computes */
-} od_place;
+} od_call_place;
 
-od_place od_place_of(const od_script *script, const od_call_at *at);
+od_call_place od_call_place_of(const od_script *script, const od_call_at *at);
 
 /* The largest mean distances from float64 of a stage's tensors in one call, model space; infinite where one is no
  * number. */
@@ -42,8 +42,8 @@ typedef struct od_cell {
 
 typedef struct od_heat {
     size_t n_stage, n_call, cap;
-    od_place *place; /* [n_call] */
-    od_cell *cell;   /* [n_call][n_stage] */
+    od_call_place *place; /* [n_call] */
+    od_cell *cell;        /* [n_call][n_stage] */
 } od_heat;
 
 /* Who is far from float64 (bits; NONE: nobody stands out against the other). */
@@ -58,7 +58,7 @@ typedef struct od_extent {
 typedef struct od_parting {
     bool found;
     char structure[OD_REASON]; /* not "": an engine lacks it or gives another shape, and nothing below was compared */
-    od_place place;
+    od_call_place place;
     size_t call; /* row of the heat map */
     size_t stage;
     enum od_tensor_class cls;
@@ -104,7 +104,7 @@ void od_explanation_free(od_explanation *x); /* a zeroed one is fine */
 
 typedef struct od_rerun_parting {
     bool found;
-    od_place place;
+    od_call_place place;
     char name[OD_NAME_MAX];
     size_t stage; /* SIZE_MAX: no output of the model */
     bool again;   /* the second look found a difference in that tensor, too */
@@ -128,7 +128,7 @@ char *od_explain_sentence(char *text, size_t size, const od_explanation *x);
 char *od_explain_coordinates(char *text, size_t size, const od_explanation *x, size_t index);
 
 /* "decode step 5 of session 1 (op 1 call 4)" */
-char *od_place_text(char *text, size_t size, const od_place *place);
+char *od_call_place_text(char *text, size_t size, const od_call_place *place);
 
 /* What hidden states cannot tell of the first parting ("" where there is nothing to say). */
 char *od_explain_limits(char *text, size_t size, const od_explanation *x);

@@ -144,8 +144,8 @@ static void put_cell(FILE *f, const od_explanation *x, const columns *c, size_t 
             colours[level_of(of_ref ? cell.ref : cell.fast)]);
     fprintf(f, "%s, %s%s: fast path %.2e, reference %.2e%s</title></rect>\n",
             od_stage_text(name, sizeof name, &x->script->model->config, stage),
-            od_place_text(place, sizeof place, &h->place[column * c->per_column]), c->per_column > 1 ? " and on" : "",
-            (double)cell.fast, (double)cell.ref, cell.parted ? ", parts" : "");
+            od_call_place_text(place, sizeof place, &h->place[column * c->per_column]),
+            c->per_column > 1 ? " and on" : "", (double)cell.fast, (double)cell.ref, cell.parted ? ", parts" : "");
 }
 
 bool od_heat_svg(FILE *f, const od_explanation *x, bool of_ref, const char *title) {

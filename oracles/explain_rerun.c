@@ -45,7 +45,7 @@ static enum od_status match_hashes(void *arg, const od_call_at *at, const od_out
         if (found || (p->next < p->n_hash && p->hash[p->next] == XXH64(t->data, bytes_of(t), 0))) continue;
         const size_t stage = od_stage_of(t->name, p->script->model->config.n_layer);
         if (r->found && r->stage <= stage) continue;
-        *r = (od_rerun_parting){.found = true, .place = od_place_of(p->script, at), .stage = stage};
+        *r = (od_rerun_parting){.found = true, .place = od_call_place_of(p->script, at), .stage = stage};
         memcpy(r->name, t->name, sizeof r->name);
     }
     return OD_OK;

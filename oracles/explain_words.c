@@ -19,7 +19,7 @@ char *od_stage_text(char *text, size_t size, const od_config *config, size_t sta
     return text;
 }
 
-char *od_place_text(char *text, size_t size, const od_place *place) {
+char *od_call_place_text(char *text, size_t size, const od_call_place *place) {
     char step[40] = "prefill";
     if (place->step > 0) snprintf(step, sizeof step, "decode step %u", place->step);
     snprintf(text, size, "%s of session %u (op %u call %u)", step, place->at.session, place->at.op, place->at.call);
@@ -111,7 +111,7 @@ static void where(char *text, size_t size, const od_explanation *x) {
 }
 
 static void when(char *text, size_t size, const od_explanation *x) {
-    const od_place *p = &x->first.place;
+    const od_call_place *p = &x->first.place;
     char session[40] = "";
     if (x->script->n_session > 1) snprintf(session, sizeof session, " of session %u", p->at.session);
     if (p->step == 0)

@@ -5,7 +5,11 @@
 #include <string.h>
 
 void od_judge_init(od_judge *j, const od_engine_api *ref, const od_engine_api *fast) {
-    *j = (od_judge){.setup = {.ref = ref, .fast = fast, .oracles = od_oracles_all(), .speed_seconds = 0.2},
+    *j = (od_judge){.setup = {.ref = ref,
+                              .fast = fast,
+                              .oracles = od_oracles_all(),
+                              .relations = od_relations_all(),
+                              .speed_seconds = 0.2},
                     .required = od_oracles_required()};
 }
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const od_oracle *const list[OD_ORACLES] = {
-    &od_oracle_engine, &od_oracle_accuracy, &od_oracle_finite,  &od_oracle_determinism,
-    &od_oracle_memory, &od_oracle_speed,    &od_oracle_vacuity, &od_oracle_captures,
+    &od_oracle_engine, &od_oracle_accuracy, &od_oracle_finite,   &od_oracle_determinism, &od_oracle_memory,
+    &od_oracle_speed,  &od_oracle_vacuity,  &od_oracle_captures, &od_oracle_consistency,
 };
 
 static const char *const outcome_names[OD_OUTCOMES] = {"SKIPPED", "PASS", "INCONCLUSIVE", "KNOWN", "ERROR", "FINDING"};

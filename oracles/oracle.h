@@ -30,9 +30,9 @@ typedef struct od_oracle {
 } od_oracle;
 
 extern const od_oracle od_oracle_engine, od_oracle_accuracy, od_oracle_finite, od_oracle_determinism, od_oracle_memory,
-    od_oracle_speed, od_oracle_vacuity, od_oracle_captures;
+    od_oracle_speed, od_oracle_vacuity, od_oracle_captures, od_oracle_consistency;
 
-enum { OD_ORACLES = 8 };
+enum { OD_ORACLES = 9 };
 
 /* Oracle i, i < OD_ORACLES; the first is `engine`, which no mask can leave out. */
 const od_oracle *od_oracle_at(unsigned i);
@@ -42,6 +42,9 @@ unsigned od_oracle_bit(const od_oracle *oracle);
 
 /* Number of the oracle of that name; OD_BAD_INPUT lists the names. */
 enum od_status od_oracle_find(unsigned *number, const char *name, od_error *e);
+
+/* What the plays of one relation come to; SKIPPED: the case is outside its domain. */
+enum od_outcome od_related_outcome(const od_related *related);
 
 /* All oracles, or those that fuzz asks by default, or those that are required by default. */
 unsigned od_oracles_all(void);

@@ -72,6 +72,18 @@ void od_player_close(od_player *p) {
     *p = (od_player){0};
 }
 
+enum od_status od_player_join(od_player *p, const od_player *host, const od_script *script, od_error *e) {
+    *p = (od_player){.api = host->api, .script = script, .engine = host->engine};
+    enum od_status s = open_sessions(p, e);
+    if (s != OD_OK) od_player_leave(p);
+    return s;
+}
+
+void od_player_leave(od_player *p) {
+    if (p->engine) close_sessions(p);
+    *p = (od_player){0};
+}
+
 enum od_status od_player_reset(od_player *p, od_error *e) {
     for (unsigned i = 0; i < p->script->n_session; i++) {
         enum od_status s = p->api->reset(p->session[i], e);

@@ -126,6 +126,20 @@ static json_t *rulings(const od_verdict *v) {
     return a;
 }
 
+/* What each relation that was asked came to; share: of the contract, where the relation is held to it. */
+static json_t *relations(const od_evidence *ev) {
+    json_t *a = json_array();
+    for (unsigned i = 0; ev && i < OD_RELATIONS; i++) {
+        const od_related *r = &ev->related[i];
+        if (!r->asked) continue;
+        json_array_append_new(a, json_pack("{s:s,s:s,s:s,s:o,s:o,s:o}", "relation", od_relation_at(i)->name, "held",
+                                           od_relation_at(i)->contract ? "contract" : "bits", "verdict",
+                                           od_outcome_name(od_related_outcome(r)), "outside", text(r->outside),
+                                           "compared", count(r->compared), "share", number(r->most_share)));
+    }
+    return a;
+}
+
 static json_t *engines(const od_evidence *ev) {
     json_t *o = json_object();
     if (!ev) return o;
@@ -166,6 +180,7 @@ enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c
                              od_outcome_name(v->outcome), "signature", text(v->signature), "reason", text(v->reason),
                              "share", number(worst ? worst->share : 0), "seconds", number(v->seconds));
     json_object_set_new(line, "oracles", rulings(v));
+    json_object_set_new(line, "relations", relations(v->evidence));
     json_object_set_new(line, "tensors", rows(v->evidence));
     json_object_set_new(line, "engines", engines(v->evidence));
     if (v->evidence && v->evidence->arbitration.ran) {

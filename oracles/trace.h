@@ -64,6 +64,10 @@ enum od_status od_player_open(od_player *p, const od_engine_api *api, const od_s
                               const od_options *options, od_error *e);
 void od_player_close(od_player *p); /* a zeroed one is fine */
 
+/* Opens the script's sessions on the engine of another player, which stays its owner: od_player_leave closes them. */
+enum od_status od_player_join(od_player *p, const od_player *host, const od_script *script, od_error *e);
+void od_player_leave(od_player *p);
+
 /* Every session back to the state after open: by reset, or by closing and opening it. */
 enum od_status od_player_reset(od_player *p, od_error *e);
 enum od_status od_player_reopen(od_player *p, od_error *e);
@@ -88,6 +92,14 @@ typedef struct od_progress {
  * the last call *more is false and neither is filled. Errors as in od_player_play. */
 enum od_status od_player_step(od_player *p, od_progress *at, od_call_at *where, od_outputs *out, bool *more,
                               od_error *e);
+
+/* One run of an engine: did it work, and if not, where and why. */
+typedef struct od_attempt {
+    bool ran;
+    enum od_status status;
+    od_call_at at; /* of the call that failed */
+    od_error error;
+} od_attempt;
 
 typedef struct od_trace_tensor {
     enum od_tensor_class cls;

@@ -16,7 +16,7 @@ static const struct argp_option common_options[] = {
     {"set", OD_KEY_SET, "NAME=VALUE", 0, "Put a switch over the cases' own; `list` shows them. Repeatable", 10},
     {"model", OD_KEY_MODEL, "DIR", 0, "Weights of config.json and model.safetensors instead of the cases' own", 10},
     {"policy", OD_KEY_POLICY, "NAME", 0, "contract", 10},
-    {"only", OD_KEY_ONLY, "ORACLE", 0, "Ask this oracle. Repeatable", 10},
+    {"only", OD_KEY_ONLY, "ORACLE", 0, "Ask this oracle, or one relation (consistency/batch). Repeatable", 10},
     {"require", OD_KEY_REQUIRE, "ORACLE", 0, "Exit 4 unless this oracle came to a verdict. Repeatable", 10},
     {"arbiter", OD_KEY_ARBITER, 0, 0,
      "Ask ref64 in every case: the fast path may be little farther from it than the reference", 10},
@@ -141,8 +141,8 @@ static bool numbers(parsing *p, int key, const char *arg, bool *ours) {
     case OD_KEY_SECONDS: return a->has_seconds = positive(&a->seconds, "seconds", arg, 1e7, e);
     case OD_KEY_RELATIVE: return positive(&a->relative, "relative", arg, 1, e);
     case OD_KEY_SET: return append(a->set, &a->n_set, OD_ARGS_LIST, "set", arg, e);
-    case OD_KEY_ONLY: return append(a->only, &a->n_only, OD_ORACLES, "only", arg, e);
-    case OD_KEY_REQUIRE: return append(a->require, &a->n_require, OD_ORACLES, "require", arg, e);
+    case OD_KEY_ONLY: return append(a->only, &a->n_only, OD_ARGS_LIST, "only", arg, e);
+    case OD_KEY_REQUIRE: return append(a->require, &a->n_require, OD_ARGS_LIST, "require", arg, e);
     default: *ours = false; return true;
     }
 }

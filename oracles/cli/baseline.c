@@ -10,16 +10,17 @@
 
 enum { COLUMNS = 8, CELL = 100, PATH = 2 * OD_CASE_PATH + 8 };
 
-static enum od_status fill_place(od_place *p, const od_engine_api *api, od_error *e) {
+static enum od_status fill_place(od_origin *p, const od_engine_api *api, od_error *e) {
     od_environment env;
     char device[160], math[32];
     enum od_status s = od_cli_device(device, sizeof device, math, sizeof math, api, e);
     if (s != OD_OK) return s;
     od_environment_fill(&env);
-    const char *const facts[OD_PLACE_FACTS] = {api->name,    device,          math,    OD_VERSION, env.build,
-                                               env.compiler, OD_CUDA_TOOLKIT, env.cpu, env.os,     env.time};
-    for (int i = 0; i < OD_PLACE_FACTS; i++) snprintf(p->fact[i], sizeof p->fact[i], "%s", facts[i]);
-    if (env.fault[0]) snprintf(p->fact[OD_PLACE_BUILD], OD_BASELINE_TEXT, "%s, planted fault %s", env.build, env.fault);
+    const char *const facts[OD_ORIGIN_FACTS] = {api->name,    device,          math,    OD_VERSION, env.build,
+                                                env.compiler, OD_CUDA_TOOLKIT, env.cpu, env.os,     env.time};
+    for (int i = 0; i < OD_ORIGIN_FACTS; i++) snprintf(p->fact[i], sizeof p->fact[i], "%s", facts[i]);
+    if (env.fault[0])
+        snprintf(p->fact[OD_ORIGIN_BUILD], OD_BASELINE_TEXT, "%s, planted fault %s", env.build, env.fault);
     return OD_OK;
 }
 
@@ -107,8 +108,8 @@ static int save(const od_args *a, const od_engine_api *api) {
     if (s == OD_OK && b.n > 0) s = od_baseline_write(&b, dir, &e);
     int code = s != OD_OK ? od_complain(&e) : b.n > 0 ? OD_EXIT_PASS : OD_EXIT_NOTHING;
     if (s == OD_OK)
-        printf("%s: %zu cases by %s on %s (%s), %zu skipped\n", dir, b.n, api->name, b.place.fact[OD_PLACE_DEVICE],
-               b.place.fact[OD_PLACE_MATH], n_skipped);
+        printf("%s: %zu cases by %s on %s (%s), %zu skipped\n", dir, b.n, api->name, b.place.fact[OD_ORIGIN_DEVICE],
+               b.place.fact[OD_ORIGIN_MATH], n_skipped);
     od_trace_free(&trace);
     od_path_list_free(&list);
     od_baseline_free(&b);
@@ -118,12 +119,12 @@ static int save(const od_args *a, const od_engine_api *api) {
 
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
-static void print_places(const od_place *was, const od_place *is) {
-    for (int i = 0; i < OD_PLACE_FACTS; i++)
+static void print_places(const od_origin *was, const od_origin *is) {
+    for (int i = 0; i < OD_ORIGIN_FACTS; i++)
         if (strcmp(was->fact[i], is->fact[i]) == 0)
-            printf("%-9s %s\n", od_place_name(i), is->fact[i]);
+            printf("%-9s %s\n", od_origin_name(i), is->fact[i]);
         else
-            printf("%-9s %s -> %s\n", od_place_name(i), was->fact[i], is->fact[i]);
+            printf("%-9s %s -> %s\n", od_origin_name(i), was->fact[i], is->fact[i]);
 }
 
 /* A case's name without the hash that its file has besides. */
@@ -215,7 +216,7 @@ static int verdict(const od_changes *sum, const char *const *compared, size_t n_
 static int check(const od_args *a, const od_engine_api *api) {
     const char *dir = a->rest[1];
     od_baseline b = {0};
-    od_place place;
+    od_origin place;
     od_changes sum = {0};
     od_trace trace = {0};
     od_case *c = malloc(sizeof *c);

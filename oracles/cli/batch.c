@@ -25,7 +25,7 @@ struct od_batch {
     char ref_device[160], ref_math[32], fast_device[160], fast_math[32];
     const char *not_checked[MAX_NOT_CHECKED];
     size_t n_not_checked;
-    char not_asked[200];
+    char not_asked[200], not_related[200];
     FILE *json;
     od_junit junit;
     od_tally tally;
@@ -36,19 +36,35 @@ struct od_batch {
 
 /* ---- arguments --------------------------------------------------------------------------------------------------- */
 
+/* "accuracy", or one relation of the oracle of relations, as its signatures begin: "consistency/batch". */
+static enum od_status add_oracle(unsigned *oracles, unsigned *relations, const char *word, od_error *e) {
+    char name[64];
+    unsigned number;
+    const size_t n = strcspn(word, "/");
+    snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), word);
+    enum od_status s = od_oracle_find(&number, name, e);
+    if (s != OD_OK) return s;
+    if (word[n] && !relations) return od_fail(e, OD_BAD_INPUT, "--require %.60s: name the oracle alone", word);
+    *oracles |= 1u << number;
+    const bool related = od_oracle_at(number) == &od_oracle_consistency;
+    if (!word[n]) {
+        if (related && relations) *relations = od_relations_all();
+        return OD_OK;
+    }
+    if (!related) return od_fail(e, OD_BAD_INPUT, "%.60s: the oracle %s has no relations", word, name);
+    s = od_relation_find(&number, word + n + 1, e);
+    if (s == OD_OK) *relations |= 1u << number;
+    return s;
+}
+
 static enum od_status choose_oracles(od_batch *b, od_error *e) {
     const od_args *a = b->args;
-    unsigned only = 0, number;
-    for (size_t i = 0; i < a->n_only; i++) {
-        enum od_status s = od_oracle_find(&number, a->only[i], e);
-        if (s != OD_OK) return s;
-        only |= 1u << number;
-    }
-    for (size_t i = 0; i < a->n_require; i++) {
-        enum od_status s = od_oracle_find(&number, a->require[i], e);
-        if (s != OD_OK) return s;
-        b->named |= 1u << number;
-    }
+    unsigned only = 0, relations = 0;
+    enum od_status s = OD_OK;
+    for (size_t i = 0; s == OD_OK && i < a->n_only; i++) s = add_oracle(&only, &relations, a->only[i], e);
+    for (size_t i = 0; s == OD_OK && i < a->n_require; i++) s = add_oracle(&b->named, NULL, a->require[i], e);
+    if (s != OD_OK) return s;
+    if (relations) b->judge.setup.relations = relations;
     b->judge.setup.oracles = (only ? only : b->fuzz ? od_oracles_fuzz() : od_oracles_all()) | b->named | 1u;
     b->judge.required = od_oracles_required() | b->named;
     return OD_OK;
@@ -121,7 +137,14 @@ static void list_not_checked(od_batch *b) {
             "races within a warp, tensor cores, TF32, cuBLAS: the twin runs on the CPU";
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
     if (!b->args->weights) b->not_checked[b->n_not_checked++] = "that every weight tensor is read (--weights)";
-    unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
+    const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
+    const unsigned relations = od_relations_all() & ~b->judge.setup.relations;
+    if (relations) {
+        snprintf(b->not_related, sizeof b->not_related, "relations that were not asked:");
+        for (unsigned i = 0; i < OD_RELATIONS; i++)
+            if (relations >> i & 1) od_append_word(b->not_related, sizeof b->not_related, od_relation_at(i)->name);
+        b->not_checked[b->n_not_checked++] = b->not_related;
+    }
     if (left == 0) return;
     snprintf(b->not_asked, sizeof b->not_asked, "oracles that were not asked:");
     for (unsigned i = 0; i < OD_ORACLES; i++)

@@ -19,7 +19,7 @@ typedef struct od_args {
     char **argv;
     int argc;
     const char *ref, *fast; /* NULL: by default */
-    const char *set[OD_ARGS_LIST], *only[OD_ORACLES], *require[OD_ORACLES];
+    const char *set[OD_ARGS_LIST], *only[OD_ARGS_LIST], *require[OD_ARGS_LIST];
     size_t n_set, n_only, n_require;
     const char *policy, *json, *junit, *out, *model, *known;
     bool quiet, arbiter, weights;

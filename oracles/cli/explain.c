@@ -83,7 +83,7 @@ static void print_parting(const od_explanation *x) {
     const od_parting *p = &x->first;
     char shape[128], text[LINE];
     printf("parts      %s %s, %s\n", p->view.name, od_shape_text(shape, sizeof shape, p->view.rank, p->view.shape),
-           od_place_text(text, sizeof text, &p->place));
+           od_call_place_text(text, sizeof text, &p->place));
     if (p->structure[0]) return;
     printf("worst      %s: fast path %.9g, reference %.9g", od_explain_coordinates(text, sizeof text, x, p->worst),
            unsigned_nan(p->at_fast), unsigned_nan(p->at_ref));
@@ -145,7 +145,7 @@ static void print_rerun(const od_rerun_parting *r, const od_config *config, cons
     char stage[40], place[96];
     printf("determinism: the fast path differs from itself %s, first in %s", after, r->name);
     if (r->stage != SIZE_MAX) printf(" (%s)", od_stage_text(stage, sizeof stage, config, r->stage));
-    printf(", %s", od_place_text(place, sizeof place, &r->place));
+    printf(", %s", od_call_place_text(place, sizeof place, &r->place));
     if (r->again)
         printf(": [%zu] was %.9g, is %.9g\n", r->index, unsigned_nan(r->was), unsigned_nan(r->is));
     else

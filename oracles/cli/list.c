@@ -43,6 +43,18 @@ static bool list_oracles(void) {
     return od_grid_print(columns, COLUMNS, 0, g.cell, g.n);
 }
 
+static bool list_relations(void) {
+    static const char *const columns[] = {"RELATION", "HELD", "DOMAIN", "WHAT MUST HOLD"};
+    grid g = {0};
+    for (; g.n < OD_RELATIONS; g.n++) {
+        const od_relation *r = od_relation_at((unsigned)g.n);
+        snprintf(g.text[g.n], sizeof g.text[0], "%s/%s", od_oracle_consistency.name, r->name);
+        const char *row[] = {g.text[g.n], r->contract ? "within the contract" : "bit by bit", r->where, r->about};
+        memcpy(&g.cell[g.n * COLUMNS], row, sizeof row);
+    }
+    return od_grid_print(columns, COLUMNS, 0, g.cell, g.n);
+}
+
 static bool list_presets(void) {
     static const char *const columns[] = {"PRESET", "DIMENSIONS"};
     grid g = {0};
@@ -78,7 +90,11 @@ static int run(const od_args *a) {
     bool all = !a->list_engines && !a->list_oracles && !a->list_presets, ok = true;
     if (ok && (all || a->list_engines)) ok = list_engines();
     if (all) puts("");
-    if (ok && (all || a->list_oracles)) ok = list_oracles();
+    if (ok && (all || a->list_oracles)) {
+        ok = list_oracles();
+        puts("");
+        ok = ok && list_relations();
+    }
     if (all) puts("");
     if (ok && (all || a->list_presets)) ok = list_presets();
     if (all) puts("");

@@ -26,6 +26,11 @@ static void put_short(FILE *f, const char *signature) {
     for (; *signature && (slashes += *signature == '/') < 3; signature++) fputc(*signature, f);
 }
 
+/* Oracles whose PASS comes with figures that results keep and a table has no room for. */
+static bool has_figures(const od_oracle *oracle) {
+    return oracle == &od_oracle_speed || oracle == &od_oracle_consistency;
+}
+
 /* What else a reader should know, in short: rulings that are no plain PASS. INCONCLUSIVE oracles that are not required
  * are counted below the table instead. */
 static char *notes(const od_verdict *v, unsigned required) {
@@ -38,7 +43,7 @@ static char *notes(const od_verdict *v, unsigned required) {
     for (unsigned i = 0; i < OD_ORACLES; i++) {
         const od_ruling *r = &v->ruling[i];
         if (!(v->asked >> i & 1) || r->outcome == OD_SKIPPED) continue;
-        if (r->outcome == OD_PASS && (!r->reason[0] || od_oracle_at(i) == &od_oracle_speed)) continue;
+        if (r->outcome == OD_PASS && (!r->reason[0] || has_figures(od_oracle_at(i)))) continue;
         if (r->outcome == OD_INCONCLUSIVE && !(required >> i & 1)) continue;
         fputs(between, f);
         if (r->outcome != OD_PASS && r->outcome != v->outcome) fprintf(f, "%s: ", od_outcome_name(r->outcome));

@@ -22,7 +22,7 @@ static od_error err;
 static void save(void) {
     ck_assert_msg(!od_baseline_play(&trace, fake_fast(), &script, &err), "%s", err.text);
     ck_assert_msg(!od_baseline_keep(&kept, dir, "one", &c, &trace, &err), "%s", err.text);
-    for (int i = 0; i < OD_PLACE_FACTS; i++) snprintf(kept.place.fact[i], OD_BASELINE_TEXT, "fact \"%d\"", i);
+    for (int i = 0; i < OD_ORIGIN_FACTS; i++) snprintf(kept.place.fact[i], OD_BASELINE_TEXT, "fact \"%d\"", i);
     ck_assert_msg(!od_baseline_write(&kept, dir, &err), "%s", err.text);
     ck_assert_msg(!od_baseline_read(&b, dir, &err), "%s", err.text);
 }
@@ -79,7 +79,7 @@ START_TEST(the_list_comes_back_as_it_was_written) {
     ck_assert_str_eq(b.item[0].file, kept.item[0].file);
     ck_assert_uint_eq(b.item[0].digest, kept.item[0].digest);
     ck_assert_uint_eq(b.item[0].n_tensor, trace.n_tensor);
-    for (int i = 0; i < OD_PLACE_FACTS; i++) ck_assert_str_eq(b.place.fact[i], kept.place.fact[i]);
+    for (int i = 0; i < OD_ORIGIN_FACTS; i++) ck_assert_str_eq(b.place.fact[i], kept.place.fact[i]);
     static od_case again;
     char path[600];
     snprintf(path, sizeof path, "%s/%s.json", dir, b.item[0].file);
@@ -178,9 +178,9 @@ START_TEST(a_list_that_is_wrong_is_refused) {
         {"{\"format\": 1, \"place\": {", "}, \"cases\": [{\"file\": \"a\", \"tensors\": 1, \"xxh64\": \"0\"}]}",
          "xxh64"},
         {"{\"format\": 1, \"place\": {\"more\": \"x\", ", "}, \"cases\": []}", "more"}};
-    for (int i = 0; i < OD_PLACE_FACTS; i++)
+    for (int i = 0; i < OD_ORIGIN_FACTS; i++)
         snprintf(place + strlen(place), sizeof place - strlen(place), "%s\"%s\": \"x\"", i ? ", " : "",
-                 od_place_name(i));
+                 od_origin_name(i));
     snprintf(path, sizeof path, "%s/baseline.json", dir);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char text[2000];

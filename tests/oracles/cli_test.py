@@ -163,6 +163,10 @@ def help_and_lists_are_exit_0():
     listed = exits(0, "list").stdout
     for word in ("ref64", "twin", "accuracy", "determinism", "toto-open-base", "captures"):
         assert word in listed, word
+    oracles = exits(0, "list", "--oracles").stdout
+    assert [l.split()[0] for l in oracles.splitlines() if l.startswith("consistency")] == ["consistency"] + [
+        "consistency/" + r for r in ("graph", "cache", "aba", "batch", "groups", "sessions", "recompute", "chunks",
+                                     "variates", "later")]
 
 
 @check
@@ -210,6 +214,25 @@ def only_and_require_choose_oracles():
     assert lines[0]["required"] == ["memory"] and "plain" in lines[1]["engines"]
     assert "compared, but not held to the contract" in done.stdout and "accuracy" in done.stdout
     assert " held to the contract" not in done.stdout.replace("but not held to the contract", "")
+
+
+@check
+def each_relation_can_be_asked_alone():
+    write("two.json", GOOD.replace('"batch": 1', '"batch": 2'))
+    done = exits(0, "run", "two.json", "--fast", "twin", "--only", "consistency/batch", "--json", "r.jsonl")
+    oracles = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]["oracles"]
+    assert oracles[-1]["oracle"] == "consistency" and oracles[-1]["reason"] == "1 of 1 relations hold", oracles
+    assert "relations that were not asked: graph cache aba groups" in done.stdout, done.stdout
+    done = exits(0, "run", "two.json", "--fast", "twin", "--only", "consistency", "--only", "accuracy",
+                 "--require", "consistency")
+    assert "relations that were not asked" not in done.stdout
+    for name in ("relations-all-ten", "fused-relations-all-ten"):
+        exits(0, "run", os.path.join(SOURCE, f"corpus/forward/{name}.json"), "--fast", "twin", "--json", "r.jsonl")
+        relations = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]["relations"]
+        assert [r["verdict"] for r in relations] == ["PASS"] * 10 and min(r["compared"] for r in relations) > 0
+    refuses(2, "graph, cache", "run", "two.json", "--only", "consistency/batches")
+    refuses(2, "has no relations", "run", "two.json", "--only", "accuracy/loc")
+    refuses(2, "name the oracle alone", "run", "two.json", "--require", "consistency/batch")
 
 
 @check

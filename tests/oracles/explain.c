@@ -88,7 +88,7 @@ START_TEST(a_wrong_value_is_named_with_its_layer_step_and_place) {
     ck_assert_uint_eq(x.n_parted, 1);
     ck_assert_uint_eq(x.n_breach, 0);
     ck_assert_str_eq(od_explain_coordinates(text, sizeof text, &x, p->worst), "batch 0, variate 1, patch 3, feature 5");
-    ck_assert_str_eq(od_place_text(text, sizeof text, &p->place), "decode step 2 of session 0 (op 1 call 1)");
+    ck_assert_str_eq(od_call_place_text(text, sizeof text, &p->place), "decode step 2 of session 0 (op 1 call 1)");
     ck_says("layer 1 (time-wise), first at decode step 2: the fast path is farther off than rounding takes it (1.6e-02 "
             "from float64 on average, 5.0e-01 at most), the reference is within 0.0e+00 of float64");
     ck_says("every output still keeps the contract");

@@ -69,6 +69,10 @@ void fake_reset(void);
 /* What the engine answers when honest. */
 double fake_value(int tensor, unsigned call, size_t element);
 
+/* The oracles that the engines are for: all but speed, which needs time, and consistency, since an answer that ignores
+ * the input does not follow it (causal_engine.h). */
+unsigned fake_oracles(void);
+
 /* A small case: seed-tiny, 1 x 2 series, prefill of 8 steps, two teacher-forced patches, one own. */
 void fake_case(od_case *c);
 

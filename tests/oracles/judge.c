@@ -19,7 +19,7 @@ static void setup(void) {
     fake_reset();
     fake_case(&c);
     od_judge_init(&judge, fake_ref(), fake_fast());
-    judge.setup.oracles &= ~(1u << 5); /* speed */
+    judge.setup.oracles = fake_oracles();
 }
 
 static void teardown(void) {

@@ -16,7 +16,7 @@ static void setup(void) {
     ck_assert_int_eq(od_oracle_find(&captures, "captures", NULL), OD_OK);
     ck_assert_int_eq(od_oracle_find(&speed, "speed", NULL), OD_OK);
     od_judge_init(&judge, fake_ref(), fake_fast());
-    judge.setup.oracles &= ~(1u << speed);
+    judge.setup.oracles = fake_oracles();
 }
 
 static void teardown(void) {

@@ -41,7 +41,7 @@ START_TEST(places_count_from_each_session_s_prefill) {
     const unsigned step[] = {0, 1, 2, 0, 3, 5, 0, 1};
     const size_t first[] = {0, 3, 4, 0, 5, 7, 0, 2}, n[] = {3, 1, 1, 1, 1, 1, 2, 1};
     for (int i = 0; i < 8; i++) {
-        const od_place p = od_place_of(&script, &calls[i]);
+        const od_call_place p = od_call_place_of(&script, &calls[i]);
         ck_assert_uint_eq(p.step, step[i]);
         ck_assert_uint_eq(p.first_patch, first[i]);
         ck_assert_uint_eq(p.n_patch, n[i]);

@@ -165,6 +165,7 @@ START_TEST(the_worst_mae_is_the_largest_of_the_class) {
     od_judge judge;
     static od_verdict v;
     od_judge_init(&judge, fake_ref(), fake_fast());
+    judge.setup.oracles = fake_oracles();
     c.batch = 64; /* prefill: 64·2·8 values, a decode: 64·2·4 */
     fake_fast_knobs.lie = FAKE_ADD;
     fake_fast_knobs.tensor = 1;
@@ -233,8 +234,8 @@ START_TEST(zeros_in_the_last_tensor_alone_are_not_all_zero) {
     od_judge judge;
     static od_verdict v;
     od_judge_init(&judge, fake_ref(), fake_fast());
-    judge.setup.oracles &= ~(1u << 5); /* speed */
-    fake_fast_knobs.tensor = 5;        /* the scaler's scale, 2 everywhere, is 0 at the last call */
+    judge.setup.oracles = fake_oracles();
+    fake_fast_knobs.tensor = 5; /* the scaler's scale, 2 everywhere, is 0 at the last call */
     fake_fast_knobs.call = 2;
     fake_fast_knobs.add_all = -2;
     fake_ref_knobs = fake_fast_knobs;
@@ -248,7 +249,7 @@ START_TEST(a_tensor_that_the_reference_lacks_is_a_finding) {
     od_judge judge;
     static od_verdict v;
     od_judge_init(&judge, fake_ref(), fake_fast());
-    judge.setup.oracles &= ~(1u << 5); /* speed */
+    judge.setup.oracles = fake_oracles();
     fake_ref_knobs.lie = FAKE_MISSING;
     od_judge_case(&v, &judge, &c);
     ck_assert_int_eq(v.outcome, OD_FINDING);
@@ -261,7 +262,7 @@ START_TEST(what_is_not_contractual_is_not_counted_as_compared) {
     od_judge judge;
     static od_verdict v;
     od_judge_init(&judge, fake_ref(), fake_fast());
-    judge.setup.oracles &= ~(1u << 5); /* speed */
+    judge.setup.oracles = fake_oracles();
     c.gain = 1.5;
     od_judge_case(&v, &judge, &c);
     ck_assert_uint_eq(v.evidence->n_compared, 18); /* 3 of 4 calls of 6 tensors; the fourth is fed its own mean */
@@ -274,7 +275,7 @@ START_TEST(no_number_on_either_side_has_no_nearer_one) {
     static od_verdict v;
     od_judge_init(&judge, fake_ref(), fake_fast());
     judge.setup.arbiter = fake_ref();
-    judge.setup.oracles &= ~(1u << 5); /* speed */
+    judge.setup.oracles = fake_oracles();
     fake_fast_knobs.lie = FAKE_NAN;
     od_judge_case(&v, &judge, &c);
     ck_assert_str_eq(v.evidence->arbitration.nearer, "ref");
@@ -289,7 +290,7 @@ START_TEST(an_expected_finding_cannot_be_missed_by_a_case_that_did_not_run) {
     od_judge judge;
     static od_verdict v;
     od_judge_init(&judge, fake_ref(), fake_fast());
-    judge.setup.oracles &= ~(1u << 5); /* speed */
+    judge.setup.oracles = fake_oracles();
     strcpy(c.expect, "accuracy/loc/decode/b1.v2-4.s2-4/ref:fast");
     fake_fast_knobs.cannot = true;
     od_judge_case(&v, &judge, &c);

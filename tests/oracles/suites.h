@@ -24,5 +24,6 @@ Suite *suite_shrink(void);
 Suite *suite_shrink_moves(void);
 Suite *suite_explain(void);
 Suite *suite_rerun(void);
+Suite *suite_consistency(void);
 
 #endif
