@@ -41,7 +41,8 @@ static void fit(od_drift *out, double *y, size_t n, double *scratch) {
     for (size_t i = 1; i < n; i++) scratch[i - 1] = y[i] - y[i - 1];
     const double growth = median(scratch, n - 1);
     for (size_t i = 1; i < n; i++) scratch[i - 1] = fabs(y[i] - y[i - 1] - growth);
-    const double spread = 1.4826 * median(scratch, n - 1);
+    qsort(scratch, n - 1, sizeof *scratch, by_value);
+    const double spread = 1.4826 * scratch[(n - 2) / 2]; /* the lower middle: a spike is two of few */
     double most = 0;
     for (size_t i = 1; i < n; i++) {
         const double rise = y[i] - y[i - 1] - growth;

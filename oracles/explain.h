@@ -100,6 +100,12 @@ enum od_status od_explain(od_explanation *x, const od_script *script, const od_s
 bool od_explanation_is_near(const od_explanation *x);
 void od_explanation_free(od_explanation *x); /* a zeroed one is fine */
 
+/* ---- explain_drift.c --------------------------------------------------------------------------------------------- */
+
+/* A line for each run of at least OD_DRIFT_LEAST decode steps of one kind in a session: how the outputs' distance from
+ * float64 grows, or where it jumps (drift.h). False: no memory. */
+bool od_explain_drift(FILE *out, const od_explanation *x);
+
 /* ---- explain_rerun.c: the first tensor that differs between two plays of one engine ------------------------------ */
 
 typedef struct od_rerun_parting {

@@ -122,6 +122,7 @@ static enum od_status explain_values(const od_explanation *x, const od_verdict *
                x->n_changed);
     if (od_explain_limits(text, sizeof text, x)[0]) printf("note       %s\n", text);
     if (!args->quiet) od_heat_print(stdout, x, of_ref);
+    if (!args->quiet && !od_explain_drift(stdout, x)) fprintf(stderr, "oracle-diff: no memory for the drift\n");
     enum od_status s = args->out ? write_svg(x, v, args->out, of_ref, e) : OD_OK;
     if (show) printf("%s\n", od_explain_sentence(text, sizeof text, x));
     return s;

@@ -2,8 +2,12 @@
 #include "oracles/drift.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "model/rng.h"
+#include "oracles/explain.h"
+#include "tests/oracles/fake_engine.h"
 #include "tests/oracles/suites.h"
 
 enum { STEPS = 32, CURVES = 2000 };
@@ -103,6 +107,43 @@ START_TEST(little_is_nothing_and_few_are_short) {
 }
 END_TEST
 
+/* What explain prints of the fake engine's case with eight given steps and six own ones, in two lives of a session; a
+ * lie at call 3, which is decode step 3 of each. */
+START_TEST(explain_tells_the_curves_of_each_life) {
+    static od_case c;
+    static od_explanation x;
+    od_script script;
+    od_error e = {0};
+    char *text = NULL;
+    size_t size;
+    fake_reset();
+    fake_case(&c);
+    c.op[1].patches = 8;
+    c.op[2].patches = 6;
+    c.op[3] = (od_op){.kind = OD_OP_RESET};
+    c.op[4] = (od_op){.kind = OD_OP_PREFILL, .steps = 8};
+    c.op[5] = (od_op){.kind = OD_OP_DECODE, .patches = 5};
+    c.n_op = 6;
+    fake_fast_knobs = (fake_knobs){.lie = FAKE_ADD, .tensor = 1, .call = 3, .element = 0, .add = 1};
+    const od_setup setup = {.ref = fake_ref(), .fast = fake_fast(), .arbiter = fake_ref()};
+    ck_assert_msg(!od_script_create(&script, &c, &e), "%s", e.text);
+    ck_assert_msg(!od_explain(&x, &script, &setup, true, NULL, &e), "%s", e.text);
+    FILE *f = open_memstream(&text, &size);
+    ck_assert(od_explain_drift(f, &x));
+    fclose(f);
+    const char *line[4] = {0};
+    size_t n = 0;
+    for (char *at = strtok(text, "\n"); at && n < 4; at = strtok(NULL, "\n")) line[n++] = at;
+    ck_assert_uint_eq(n, 3);
+    ck_assert_ptr_nonnull(strstr(line[0], "session 0, given steps 1 to 8: stands out alone at step 3,"));
+    ck_assert_ptr_nonnull(strstr(line[1], "session 0, own steps 9 to 14: 0.0e+00 to 0.0e+00 from float64, 1.00 times"));
+    ck_assert_msg(strstr(line[2], "session 0, given steps 1 to 5: stands out alone at step 3,") != NULL, "%s", line[2]);
+    free(text);
+    od_explanation_free(&x);
+    od_script_destroy(&script);
+}
+END_TEST
+
 Suite *suite_drift(void) {
     Suite *s = suite_create("drift");
     TCase *t = tcase_create("drift");
@@ -111,6 +152,7 @@ Suite *suite_drift(void) {
     tcase_add_test(t, a_spike_goes_back);
     tcase_add_test(t, what_is_no_number_is_a_jump);
     tcase_add_test(t, little_is_nothing_and_few_are_short);
+    tcase_add_test(t, explain_tells_the_curves_of_each_life);
     suite_add_tcase(s, t);
     return s;
 }
