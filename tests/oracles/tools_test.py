@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""The commands that come after a finding, and those that keep something: tools_test.py ORACLE_DIFF SOURCE_DIR
+
+shrink, bisect, explain, baseline; known issues and weights of a run.
+"""
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+from cli_harness import ABSENT, GOOD, SOURCE, check, exits, main, refuses, run, write
+
+# A constant far from zero: rounding alone breaks the contract, in the prefill, whatever the compiler.
+FAR = GOOD.replace('"batch": 1', '"batch": 2').replace('"normal"', '"constant"').replace(
+    '"seed": 6', '"seed": 2, "scale": 1000, "missing": 0.1')
+ONLY = ("--fast", "twin", "--only", "accuracy")
+
+
+@check
+def shrink_writes_a_smaller_case_with_the_finding_and_a_neighbour_without():
+    write("far.json", FAR)
+    done = exits(1, "shrink", "far.json", *ONLY, "--out", "o", "--json", "r.jsonl")
+    names = sorted(os.listdir("o/shrunk"))
+    assert len(names) == 2 and names[0] == names[1].replace(".json", "-passes.json"), names
+    passes, shrunk = (os.path.join("o/shrunk", name) for name in names)
+    lines = done.stdout.splitlines()
+    assert f"shrunk: {shrunk}" in lines and any(l.startswith(f"passes: {passes} (") for l in lines), done.stdout
+    with open(shrunk, encoding="utf-8") as f:
+        case = json.load(f)
+    assert len(case["schedule"]) == 1 and case["model"]["dims"]["num_layers"] < 6 and case["expect"] == "pass"
+    kind = [l for l in lines if l.startswith("finding: ")][0].split()[1].split("/")
+    now = case["finding"]["signature"].split("/")
+    assert kind[1:3] == now[1:3] and kind[2] == "prefill" and kind[4] == now[4] == "ref:twin", (kind, now)
+    line = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]
+    assert line["case"] == shrunk and line["verdict"] == "FINDING", line
+    exits(1, *line["command"].split()[1:])
+    exits(1, "run", shrunk, *ONLY)
+    exits(0, "run", passes, *ONLY)
+    assert sorted(os.listdir("o")) == ["shrunk"] and sorted(os.listdir("o/shrunk")) == names
+
+
+@check
+def shrink_goes_on_where_it_stopped():
+    write("far.json", FAR)
+    for i in range(20):
+        done = exits(1, "shrink", "far.json", *ONLY, "--out", "o", "--runs", str(8 * (i + 1))).stdout
+        assert ("goes on from o/shrunk/" in done) == (i > 0), done
+        (path,) = [l.split()[1] for l in done.splitlines() if l.startswith("shrunk: ")]
+        if "no single move is left" in done:
+            break
+        assert "the limit is reached" in done, done
+    assert 0 < i < 19
+    with open(path, encoding="utf-8") as f:
+        end = f.read()
+    assert "0 steps kept: no single move is left" in exits(1, "shrink", "far.json", *ONLY, "--out", "o").stdout
+    with open(path, encoding="utf-8") as f:
+        assert f.read() == end
+    write(path, "no case")  # then it begins anew
+    assert "goes on" not in exits(1, "shrink", "far.json", *ONLY, "--out", "o").stdout
+    again = exits(1, "shrink", "far.json", *ONLY, "--out", "else").stdout
+    with open(path, encoding="utf-8") as f, open(path.replace("o/", "else/", 1), encoding="utf-8") as g:
+        assert f.read() == g.read(), again
+
+
+@check
+def shrink_keeps_what_set_and_model_ask_for():
+    write("far.json", FAR)
+    folder = os.path.join(SOURCE, "tests/vectors/seed-tiny")
+    exits(1, "shrink", "far.json", *ONLY, "--out", "o", "--set", "order=5", "--set", "graph=on", "--model", folder)
+    (name,) = [n for n in os.listdir("o/shrunk") if not n.endswith("-passes.json")]
+    with open(os.path.join("o/shrunk", name), encoding="utf-8") as f:
+        case = json.load(f)
+    assert case["options"]["order"] == 5 and "graph" not in case["options"], case["options"]
+    assert "folder" in case["model"] and len(case["schedule"]) == 1
+    exits(1, "run", os.path.join("o/shrunk", name), *ONLY)
+
+
+@check
+def shrink_has_nothing_to_do_without_a_finding_and_refuses_bad_input():
+    write("good.json", GOOD)
+    assert "PASS 1, " in exits(0, "shrink", "good.json", *ONLY, "--out", "o").stdout
+    write("absent.json", GOOD.replace('"expect": "pass"', f'"expect": "{ABSENT}"'))
+    assert "not shrunk: " in exits(1, "shrink", "absent.json", *ONLY, "--out", "o").stdout
+    refuses(2, "one case", "shrink")
+    refuses(2, "one case", "shrink", "good.json", "good.json")
+    refuses(2, "nowhere.json", "shrink", "nowhere.json")
+    refuses(2, "from 4 to", "shrink", "good.json", "--runs", "3")
+    refuses(2, "whole number", "shrink", "good.json", "--runs", "10001")
+    refuses(2, "good.json", "shrink", "good.json", "--out", "good.json")
+    assert sorted(os.listdir(".")) == ["absent.json", "good.json"]
+
+
+@check
+def weights_on_request_are_all_read():
+    write("good.json", GOOD)
+    assert "weight tensor is read" in exits(0, "run", "good.json", "--fast", "twin").stdout
+    done = exits(0, "run", "good.json", "good.json", "--fast", "twin", "--weights").stdout
+    assert "tensors of 1 model classes changed in turn, 0 without" in done and "tensor is read" not in done
+
+
+@check
+def an_expired_known_issue_fails_whatever_was_found():
+    issue = {"signature": "speed/*/*/*/*", "reason": "slow", "link": "https://example.org/1", "expires": "2001-02-03"}
+    write("good.json", GOOD)
+    write("known.json", json.dumps({"format": 1, "issues": [issue]}))
+    refuses(2, "nowhere.json", "run", "good.json", "--known", "nowhere.json")
+    done = exits(1, "run", "good.json", "--fast", "twin", "--known", "known.json")
+    assert "expired on 2001-02-03" in done.stdout and "PASS 1, FINDING 0" in done.stdout
+    issue["expires"] = "9999-12-31"
+    write("known.json", json.dumps({"format": 1, "issues": [issue]}))
+    assert "expired" not in exits(0, "run", "good.json", "--fast", "twin", "--known", "known.json").stdout
+    issue["expires"] = "2001-02-30"
+    write("known.json", json.dumps({"format": 1, "issues": [issue]}))
+    refuses(2, "issues[0].expires", "run", "good.json", "--known", "known.json")
+
+
+@check
+def a_baseline_holds_another_build_to_its_answers():
+    write("good.json", GOOD)
+    refuses(2, "save or check", "baseline", "keep", "b")
+    refuses(2, "which folder", "baseline", "save")
+    refuses(2, "which cases", "baseline", "save", "b", "--fast", "twin")
+    refuses(2, "nowhere", "baseline", "save", "b", "good.json", "nowhere", "--fast", "twin")
+    refuses(2, "baseline.json", "baseline", "check", "b", "--fast", "twin")
+    assert not os.path.exists("b")
+    assert "1 cases by twin" in exits(0, "baseline", "save", "b", "good.json", "--fast", "twin").stdout
+    refuses(2, "holds a baseline already", "baseline", "save", "b", "good.json", "--fast", "twin")
+    refuses(2, "one word too many", "baseline", "check", "b", "good.json", "--fast", "twin")
+    same = exits(0, "baseline", "check", "b", "--fast", "twin").stdout
+    assert "PASS: 0 of " in same and "changed" not in same
+    other = exits(0, "baseline", "check", "b", "--fast", "ref").stdout
+    assert "engine    twin -> ref" in other and "changed  good-" in other
+    case = [f for f in os.listdir("b") if f.startswith("good-") and f.endswith(".json")][0]
+    with open(os.path.join("b", case), encoding="utf-8") as f:
+        text = f.read()
+    write(os.path.join("b", case), text.replace('"seed": 6', '"seed": 7'))
+    refuses(2, "not the case", "baseline", "check", "b", "--fast", "twin")
+
+
+@check
+def bisect_says_what_it_looked_for_and_what_came_of_it():
+    """A gain of 4 amplifies rounding past the contract: a finding that a healthy pair makes, whatever the switches."""
+    def bisected(code, answer, *args):
+        done = exits(code, "bisect", *args, "--fast", "twin", "--json", "b.jsonl")
+        with open("b.jsonl", encoding="utf-8") as f:
+            lines = [json.loads(l) for l in f]
+        assert [lines[0]["type"], lines[-1]["type"]] == ["bisect", "answer"], lines
+        assert lines[-1]["answer"] == answer and lines[-1]["exit"] == code, lines[-1]
+        assert sum(l[k] for l in lines[1:-1] for k in ("shown", "clean", "open")) <= lines[-1]["runs"]
+        return done.stdout, lines
+
+    write("good.json", GOOD)
+    write("wide.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 4}'))
+    text, lines = bisected(1, "always", "wide.json")
+    test, schema = (os.path.join(SOURCE, p) for p in ("tests/oracles/schema_test.py", "oracles/bisect.schema.json"))
+    done = subprocess.run([sys.executable, test, schema, "b.jsonl"], capture_output=True, text=True)
+    assert done.returncode in (0, 77), done.stdout + done.stderr
+    signature = lines[-1]["signature"]
+    assert signature.startswith("accuracy/") and "no switch matters" in text and signature in text
+    assert lines[1]["turned"] == {} and lines[1]["shown"] == 10 and lines[-1]["rate"]["high"] == 1
+    assert {"graph": "off"} in [l["turned"] for l in lines[2:-1]] and "SWITCHES" in text
+    command = next(l.split(None, 1)[1] for l in text.splitlines() if l.startswith("  shows "))
+    exits(1, *command.split()[1:])
+    assert "SWITCHES" not in bisected(1, "always", "wide.json", "--quiet")[0]
+    assert "the limit of 12 runs" in bisected(1, "unsettled", "wide.json", "--runs", "12")[0]
+    assert "no finding in 20 runs" in bisected(0, "nothing", "good.json", "--only", "accuracy")[0]
+    # A finding that the file carries: of another pair, of an oracle that is not asked, gone, or another one than now.
+    carried = GOOD.replace('"expect": "pass"', f'"expect": "{signature.replace(":twin", ":gpu")}"')
+    write("gone.json", carried)
+    text, lines = bisected(0, "nothing", "gone.json")
+    assert f"does not show now: {signature}" in text and "found by ref:gpu" in text and "0 of 20 runs" in text
+    assert lines[-1]["rate"] == {"shown": 0, "runs": 20, "low": 0, "high": lines[-1]["rate"]["high"]}
+    assert "no finding in 20" in bisected(0, "nothing", "gone.json", "--only", "finite")[0]
+    parts = signature.split("/")
+    other = "/".join([parts[0], "df" if parts[1] != "df" else "loc", *parts[2:]])
+    write("other.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 4}').replace(
+        '"expect": "pass"', f'"expect": "{other}"'))
+    assert f"another finding: {signature}" in bisected(1, "unable", "other.json")[0]
+    assert "tf32" in bisected(4, "unable", "good.json", "--set", "tf32=on")[0]
+    refuses(2, "absent", "bisect", "good.json", "--fast", "twin", "--json", "absent/b.jsonl")
+    refuses(2, "graph", "bisect", "good.json", "--fast", "twin", "--set", "grph=on")
+    refuses(2, "nowhere", "bisect", "nowhere.json")
+
+
+@check
+def explain_says_that_healthy_engines_do_not_part():
+    write("good.json", GOOD)
+    done = exits(0, "explain", "good.json", "--fast", "twin", "--only", "accuracy", "--out", "deep/er")
+    # a prefill and two decode steps of df, loc, scale, mean, two of the scaler and six layers: 3 x 12 tensors
+    assert "the engines do not part: 36 tensors, hidden states among them, of 3 calls" in done.stdout, done.stdout
+    assert all(f"layer {i} {'space' if i == 0 or i == 3 else 'time'}" in done.stdout for i in range(6))
+    (name,) = os.listdir("deep/er")
+    assert f"deep/er/{name}" in done.stdout
+    svg = xml.etree.ElementTree.parse(f"deep/er/{name}").getroot()
+    assert len(svg.findall("{*}rect/{*}title")) == 3 * 9  # scaler, six layers, heads, mean
+    quiet = exits(0, "explain", "good.json", "--fast", "twin", "--only", "accuracy", "--quiet").stdout
+    assert len(quiet.splitlines()) == 1 and quiet.startswith("ref against twin"), quiet
+
+
+@check
+def explain_blames_nobody_where_both_engines_round_alike():
+    # At gain 4 any order of summation leaves the contract: a finding of `run`, but no engine's fault.
+    write("wide.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 4}').replace('"steps": 16', '"steps": 64'))
+    done = exits(1, "explain", "wide.json", "--fast", "twin", "--only", "accuracy")
+    assert "finding    accuracy: " in done.stdout and "neither is to blame" in done.stdout, done.stdout
+    exits(1, "explain", "wide.json", "--fast", "twin", "--only", "finite")  # no finding, but the engines part
+    assert "parts      " in done.stdout and "\nworst      batch 0, variate " in done.stdout, done.stdout
+
+
+@check
+def explain_tells_findings_that_are_no_matter_of_values():
+    write("absent.json", GOOD.replace('"expect": "pass"', f'"expect": "{ABSENT}"'))
+    done = exits(1, "explain", "absent.json", "--fast", "twin", "--only", "accuracy")
+    assert "the engines do not part" in done.stdout and "the case expects did not come" in done.stdout, done.stdout
+    done = exits(4, "explain", write("good.json", GOOD), "--fast", "twin", "--set", "tf32=on")
+    assert "verdict    SKIPPED: twin cannot: tf32=on" in done.stdout and "part" not in done.stdout, done.stdout
+
+
+
+
+main()
