@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,8 @@
 enum { FORMAT = 1, PATH = 2 * OD_CASE_PATH };
 
 const char *od_origin_name(int fact) {
-    static const char *const names[OD_ORIGIN_FACTS] = {"engine",   "device",  "math", "version", "build",
-                                                       "compiler", "toolkit", "cpu",  "os",      "time"};
+    static const char *const names[OD_ORIGIN_FACTS] = {"engine",  "device", "math", "version", "build", "compiler",
+                                                       "toolkit", "cpu",    "os",   "time",    "set"};
     return names[fact];
 }
 
@@ -81,14 +82,23 @@ static enum od_status append(od_baseline *b, const od_baseline_case *item, od_er
     return OD_OK;
 }
 
+void od_baseline_file(char file[OD_CASE_PATH], const char *name, const od_case *c) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    snprintf(file, OD_CASE_PATH, "%.100s", name);
+    for (char *p = file; *p; p++)
+        if (!strchr(plain, *p)) *p = '_';
+    const size_t n = strlen(file);
+    snprintf(file + n, OD_CASE_PATH - n, "-%016llx", (unsigned long long)od_case_hash(c));
+}
+
 enum od_status od_baseline_keep(od_baseline *b, const char *dir, const char *name, const od_case *c,
                                 const od_trace *trace, od_error *e) {
     char path[PATH];
     od_baseline_case item = {.n_tensor = trace->n_tensor};
-    snprintf(item.file, sizeof item.file, "%.200s-%016llx", name, (unsigned long long)od_case_hash(c));
+    od_baseline_file(item.file, name, c);
     for (size_t i = 0; i < b->n; i++)
         if (strcmp(b->item[i].file, item.file) == 0)
-            return od_fail(e, OD_BAD_INPUT, "%s: the case is there twice", name);
+            return od_fail(e, OD_BAD_INPUT, "%.200s: the case is there twice", item.file);
     od_tensor *list = named_tensors(trace);
     if (!list) return od_fail(e, OD_NO_MEMORY, "no memory for %zu tensors", trace->n_tensor);
     item.digest = digest_of(list, trace->n_tensor);
@@ -102,21 +112,31 @@ enum od_status od_baseline_keep(od_baseline *b, const char *dir, const char *nam
 
 /* ---- the list ---------------------------------------------------------------------------------------------------- */
 
-enum od_status od_baseline_write(const od_baseline *b, const char *dir, od_error *e) {
-    char path[PATH], hex[17];
+/* NULL where a text is no UTF-8, or for want of memory. */
+static json_t *list_json(const od_baseline *b) {
+    char hex[17];
     json_t *place = json_object(), *cases = json_array();
-    for (int i = 0; i < OD_ORIGIN_FACTS; i++)
-        json_object_set_new(place, od_origin_name(i), json_string(b->place.fact[i]));
-    for (size_t i = 0; i < b->n; i++) {
+    bool ok = place && cases;
+    for (int i = 0; i < OD_ORIGIN_FACTS && ok; i++)
+        ok = json_object_set_new(place, od_origin_name(i), json_string(b->place.fact[i])) == 0;
+    for (size_t i = 0; i < b->n && ok; i++) {
         snprintf(hex, sizeof hex, "%016llx", (unsigned long long)b->item[i].digest);
-        json_array_append_new(cases, json_pack("{s:s,s:I,s:s}", "file", b->item[i].file, "tensors",
-                                               (json_int_t)b->item[i].n_tensor, "xxh64", hex));
+        ok = json_array_append_new(cases, json_pack("{s:s,s:I,s:s}", "file", b->item[i].file, "tensors",
+                                                    (json_int_t)b->item[i].n_tensor, "xxh64", hex)) == 0;
     }
-    json_t *root = json_pack("{s:i,s:o,s:o}", "format", FORMAT, "place", place, "cases", cases);
+    if (ok) return json_pack("{s:i,s:o,s:o}", "format", FORMAT, "place", place, "cases", cases);
+    json_decref(place);
+    json_decref(cases);
+    return NULL;
+}
+
+enum od_status od_baseline_write(const od_baseline *b, const char *dir, od_error *e) {
+    char path[PATH];
+    json_t *root = list_json(b);
     char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
     json_decref(root);
     enum od_status s = text ? path_of(path, sizeof path, dir, "baseline", ".json", e)
-                            : od_fail(e, OD_NO_MEMORY, "no memory for the list of %zu cases", b->n);
+                            : od_fail(e, OD_NO_MEMORY, "the list of %zu cases cannot be made", b->n);
     if (s == OD_OK) s = od_file_write(path, text, strlen(text), e);
     free(text);
     return s;
@@ -151,7 +171,11 @@ static bool parse_list(od_baseline *out, const od_tree *o) {
         od_baseline_case item = {0};
         snprintf(entry.path, sizeof entry.path, "cases[%zu]", i);
         if (!json_is_object(entry.json)) return od_tree_wrong(&entry, "file", "a key of an object");
-        if (!parse_case(&item, &entry) || append(out, &item, o->e) != OD_OK) return false;
+        if (!parse_case(&item, &entry)) return false;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(out->item[k].file, item.file) == 0)
+                return od_tree_wrong(&entry, "file", "another one for each case");
+        if (append(out, &item, o->e) != OD_OK) return false;
     }
     return true;
 }
@@ -263,4 +287,8 @@ enum od_status od_baseline_compare(od_changes *sum, const char *dir, const od_ba
     sum->n_case++;
     od_safetensors_close(&saved);
     return s;
+}
+
+bool od_changes_hold(const od_changes *sum) {
+    return sum->bad == 0 && !sum->structure[0];
 }

@@ -1,9 +1,11 @@
 /* A baseline: what an engine answered to cases once, kept in a folder, so that another build, card, driver or day can
- * be held against it, bit by bit and by how much.
+ * be held against it, bit by bit and by how much. The folder has
  *
- *   DIR/baseline.json               where and when it was made, and its cases; written last: a folder without it is
- * none DIR/<name>-<hash>.json          a case DIR/<name>-<hash>.safetensors   every tensor of every call,
- * "<op>.<call>.<name>" */
+ *   - baseline.json: where and when it was made, and its cases. It is written last: a folder without it is no baseline;
+ *   - for each case <name>-<hash>.json, and <name>-<hash>.safetensors with every tensor of every call as
+ *     "<op>.<call>.<name>".
+ *
+ * A case's external files (CSV, model folder) stay where they are, and are found by the same relative path. */
 #ifndef OD_ORACLES_BASELINE_H
 #define OD_ORACLES_BASELINE_H
 
@@ -24,6 +26,7 @@ enum {
     OD_ORIGIN_CPU,
     OD_ORIGIN_OS,
     OD_ORIGIN_TIME,
+    OD_ORIGIN_SET, /* switches put over the cases' own */
     OD_ORIGIN_FACTS
 };
 typedef struct od_origin {
@@ -49,6 +52,9 @@ void od_baseline_free(od_baseline *b); /* a zeroed one is fine */
 /* Plays the case once on a fresh engine. The trace is cleared first; OD_OK or what the engine said. */
 enum od_status od_baseline_play(od_trace *out, const od_engine_api *api, const od_script *script, od_error *e);
 
+/* Name of a case's files: its own, with what is no letter, digit, '-', '_' or '.' replaced, and its hash. */
+void od_baseline_file(char file[OD_CASE_PATH], const char *name, const od_case *c);
+
 /* Writes a case and its answers into the folder, and adds them to the list. `name`: of the case, for its files. */
 enum od_status od_baseline_keep(od_baseline *b, const char *dir, const char *name, const od_case *c,
                                 const od_trace *trace, od_error *e);
@@ -72,8 +78,11 @@ typedef struct od_changes {
     char structure[OD_BASELINE_TEXT]; /* a tensor that is missing, new or misshapen; "" = none */
 } od_changes;
 
+/* Is everything there, and within the contract? */
+bool od_changes_hold(const od_changes *sum);
+
 /* Adds what a trace of the case has changed against DIR/<item>.safetensors. In model space: the unit is the baseline's
- * mean scale of the session's prefill. A tensor with NaN in it that has other bits is outside. */
+ * mean scale of the session's prefill. NaN is outside where the contract holds and the bits differ. */
 enum od_status od_baseline_compare(od_changes *sum, const char *dir, const od_baseline_case *item, const od_case *c,
                                    const od_trace *trace, od_error *e);
 

@@ -1,5 +1,6 @@
 /* Does every weight tensor have a say? Each is changed in turn, and both engines play again: where the reference's
  * answers move and the fast path's do not, the fast path does not read it. */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ typedef struct watch {
 
 static enum od_status look(void *arg, const od_call_at *at, const od_outputs *out, od_error *e) {
     watch *w = arg;
+    assert(w->call < w->before->n_call); /* the same schedule makes the same calls */
     const od_trace_call *call = &w->before->call[w->call++];
     for (size_t i = 0; i < out->n_tensor && i < call->n; i++) {
         od_comparison cmp;

@@ -102,7 +102,8 @@ void od_explanation_free(od_explanation *x); /* a zeroed one is fine */
 
 /* ---- explain_drift.c --------------------------------------------------------------------------------------------- */
 
-/* A line for each run of at least OD_DRIFT_LEAST decode steps of one kind in a session: how the outputs' distance from
+/* A line for each run of decode steps of one kind in a session, of at least OD_DRIFT_LEAST or with an error that is no
+ * number: how the outputs' distance from
  * float64 grows, or where it jumps (drift.h). False: no memory. */
 bool od_explain_drift(FILE *out, const od_explanation *x);
 

@@ -12,13 +12,20 @@ typedef struct curve {
     unsigned first, last; /* steps */
 } curve;
 
+/* Is none of the errors from there on a number? */
+static bool is_lost(const curve *c, size_t at) {
+    for (size_t i = at; i < c->n; i++)
+        if (isfinite(c->error[i])) return false;
+    return true;
+}
+
 static void print(FILE *out, const curve *c, const od_drift *d, unsigned session, bool own) {
     fprintf(out, "drift      session %u, %s steps %u to %u: ", session, own ? "own" : "given", c->first, c->last);
     const unsigned at = c->first + (unsigned)d->at; /* of one kind steps follow each other */
     if (d->kind == OD_DRIFT_STEADY)
         fprintf(out, "%.1e to %.1e from float64, %.2f times a step\n", c->error[0], c->error[c->n - 1], d->growth);
     else if (isinf(d->factor))
-        fprintf(out, "no number from step %u on\n", at);
+        fprintf(out, "no number %s step %u%s\n", is_lost(c, d->at) ? "from" : "at", at, is_lost(c, d->at) ? " on" : "");
     else
         fprintf(out, "%s at step %u, from %.1e to %.1e (%.2g times what the steps before let expect)\n",
                 d->kind == OD_DRIFT_JUMP ? "jumps" : "stands out alone", at, c->error[d->at - 1], c->error[d->at],

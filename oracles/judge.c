@@ -146,14 +146,20 @@ static unsigned needs_of(const od_judge *j) {
     return needs;
 }
 
-/* Are the case's weights to be changed in turn? Notes its class. */
-static bool is_to_be_probed(od_judge *j) {
+/* Are the case's weights to be changed in turn? */
+static bool is_to_be_probed(const od_judge *j) {
     if (!j->weights || !(j->setup.oracles & od_oracle_bit(&od_oracle_vacuity))) return false;
     const uint64_t class = od_model_class(&j->script);
     for (size_t i = 0; i < j->n_probed; i++)
         if (j->probed[i] == class) return false;
-    if (j->n_probed < OD_JUDGE_CLASSES) j->probed[j->n_probed++] = class;
     return true;
+}
+
+/* A class is done with when every tensor of it was changed and moved an answer: a finding comes again. */
+static void note_probed(od_judge *j) {
+    const od_probe *p = &j->evidence.probe;
+    if (p->ran && p->status == OD_OK && p->n_dead == 0 && p->n_idle == 0 && j->n_probed < OD_JUDGE_CLASSES)
+        j->probed[j->n_probed++] = od_model_class(&j->script);
 }
 
 void od_judge_case(od_verdict *v, od_judge *j, od_case *c) {
@@ -170,6 +176,7 @@ void od_judge_case(od_verdict *v, od_judge *j, od_case *c) {
     } else if (can_run(v, j, c)) {
         od_evidence_gather(&j->evidence, &j->script, &j->setup, needs_of(j) | (is_to_be_probed(j) ? OD_NEED_PROBE : 0));
         v->evidence = &j->evidence;
+        note_probed(j);
         ask(v, j, c);
         draw(v, j);
         miss_expected(v, c);

@@ -8,6 +8,7 @@
 
 #include "model/case_tree.h"
 #include "model/file.h"
+#include "oracles/oracle.h"
 
 enum { FIELDS = 5, FORMAT = 1 };
 
@@ -18,6 +19,20 @@ static bool has_fields(const char *signature) {
         n += *p == '/';
     }
     return n == FIELDS && signature[strlen(signature) - 1] != '/';
+}
+
+/* "*" stands for a whole field. */
+static bool has_whole_stars(const char *signature) {
+    for (const char *p = strchr(signature, '*'); p; p = strchr(p + 1, '*'))
+        if ((p > signature && p[-1] != '/') || (p[1] && p[1] != '/')) return false;
+    return true;
+}
+
+static bool names_oracle(const char *signature) {
+    char name[64];
+    unsigned unused;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(signature, "/"), signature);
+    return strcmp(name, "*") == 0 || od_oracle_find(&unused, name, NULL) == OD_OK;
 }
 
 static bool is_day(const char *text) {
@@ -46,6 +61,9 @@ static bool parse_issue(od_known_issue *issue, const od_tree *o, const char *tod
         return false;
     if (!has_fields(issue->signature))
         return od_tree_wrong(o, "signature", "oracle/subject/step/shape/pair, \"*\" for a field that may be any");
+    if (!has_whole_stars(issue->signature)) return od_tree_wrong(o, "signature", "\"*\" for a whole field, or none");
+    if (!names_oracle(issue->signature))
+        return od_tree_wrong(o, "signature", "one that begins with an oracle's name (`list --oracles`), or \"*\"");
     if (!is_day(issue->expires)) return od_tree_wrong(o, "expires", "a day of the calendar as YYYY-MM-DD");
     issue->expired = strcmp(today, issue->expires) > 0;
     return true;

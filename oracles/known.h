@@ -24,11 +24,13 @@ typedef struct od_known {
     size_t n_expired;
 } od_known;
 
-/* Reads a list:
+/* A finding that its case expects, or one that a case expects in vain, is not looked up: that is the case's affair.
+ *
+ * Reads a list:
  *   {"format": 1, "issues": [{"signature": "…", "reason": "…", "link": "…", "expires": "2027-01-31"}, …]}
  * today: YYYY-MM-DD, or NULL: the present day, UTC. OD_BAD_INPUT says which entry and key: unknown keys, missing or
- * empty values, a signature that has not five fields, a day that no calendar has. *out is empty on error;
- * od_known_free. */
+ * empty values, a signature that has not five fields, names no oracle or has a "*" beside other letters, a day that no
+ * calendar has. *out is empty on error; od_known_free. */
 enum od_status od_known_read(od_known *out, const char *path, const char *today, od_error *e);
 void od_known_free(od_known *known); /* a zeroed one is fine */
 

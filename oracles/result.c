@@ -208,6 +208,11 @@ enum od_status od_result_summary(FILE *out, const od_tally *t, double seconds, b
                              count(t->outcome[OD_KNOWN]), "skipped", count(t->outcome[OD_SKIPPED]), "inconclusive",
                              count(t->outcome[OD_INCONCLUSIVE]), "error", count(t->outcome[OD_ERROR]), "compared",
                              count(t->compared));
+    json_object_set_new(line, "expired", count(t->expired));
+    if (t->probed)
+        json_object_set_new(line, "weights",
+                            json_pack("{s:o,s:o,s:o}", "classes", count(t->probed), "tensors", count(t->n_weight),
+                                      "idle", count(t->n_idle)));
     json_object_set_new(line, "worst_mae",
                         worst_of(t->worst_mae, t->worst_mae_case, t->worst_mae_cls, t->worst_mae_step));
     json_object_set_new(line, "worst_share",

@@ -21,6 +21,10 @@ bool od_signature_same_kind(const char *a, const char *b) {
     return at_a == at_b && memcmp(a, b, at_a) == 0 && strcmp(a + at_a + n_a, b + at_b + n_b) == 0;
 }
 
+bool od_signature_needs_weights(const char *signature) {
+    return strncmp(signature, "vacuity/weights/", strlen("vacuity/weights/")) == 0;
+}
+
 const od_ruling *od_verdict_of_kind(const od_verdict *v, const char *signature) {
     for (unsigned i = 0; i < OD_ORACLES; i++)
         if (v->asked >> i & 1 && od_signature_same_kind(v->ruling[i].signature, signature)) return &v->ruling[i];

@@ -8,17 +8,19 @@
 #include "oracles/finding.h"
 #include "oracles/tolerance.h"
 
-enum { COLUMNS = 8, CELL = 100, PATH = 2 * OD_CASE_PATH + 8 };
+enum { COLUMNS = 8, CELL = 100, MAX_FOLDER = 500, PATH = 2 * OD_CASE_PATH + 8 };
 
-static enum od_status fill_place(od_origin *p, const od_engine_api *api, od_error *e) {
+static enum od_status fill_place(od_origin *p, const od_engine_api *api, const od_args *a, od_error *e) {
     od_environment env;
     char device[160], math[32];
     enum od_status s = od_cli_device(device, sizeof device, math, sizeof math, api, e);
     if (s != OD_OK) return s;
     od_environment_fill(&env);
-    const char *const facts[OD_ORIGIN_FACTS] = {api->name,    device,          math,    OD_VERSION, env.build,
-                                                env.compiler, OD_CUDA_TOOLKIT, env.cpu, env.os,     env.time};
+    const char *const facts[OD_ORIGIN_FACTS] = {api->name,       device,  math,   OD_VERSION, env.build, env.compiler,
+                                                OD_CUDA_TOOLKIT, env.cpu, env.os, env.time,   ""};
     for (int i = 0; i < OD_ORIGIN_FACTS; i++) snprintf(p->fact[i], sizeof p->fact[i], "%s", facts[i]);
+    for (size_t i = 0; i < a->n_set; i++) od_append_word(p->fact[OD_ORIGIN_SET], OD_BASELINE_TEXT, a->set[i]);
+    if (!p->fact[OD_ORIGIN_SET][0]) snprintf(p->fact[OD_ORIGIN_SET], OD_BASELINE_TEXT, "nothing");
     if (env.fault[0])
         snprintf(p->fact[OD_ORIGIN_BUILD], OD_BASELINE_TEXT, "%s, planted fault %s", env.build, env.fault);
     return OD_OK;
@@ -80,6 +82,21 @@ static enum od_status refuse_another(const char *dir, od_error *e) {
     return od_make_folder(dir, e);
 }
 
+/* Every case is read before any is run, and none may be there twice. */
+static enum od_status read_all(const od_path_list *list, od_case *c, const od_args *a, od_error *e) {
+    uint64_t *hash = calloc(list->n + 1, sizeof *hash);
+    enum od_status s = hash ? OD_OK : od_fail(e, OD_NO_MEMORY, "no memory for %zu cases", list->n);
+    for (size_t i = 0; s == OD_OK && i < list->n; i++) {
+        s = read_case(c, list->path[i], a, e);
+        hash[i] = s == OD_OK ? od_case_hash(c) : 0;
+        for (size_t k = 0; s == OD_OK && k < i; k++)
+            if (hash[k] == hash[i])
+                s = od_fail(e, OD_BAD_INPUT, "%.150s and %.150s are the same case", list->path[k], list->path[i]);
+    }
+    free(hash);
+    return s;
+}
+
 static int save(const od_args *a, const od_engine_api *api) {
     const char *dir = a->rest[1];
     od_baseline b = {0};
@@ -92,9 +109,8 @@ static int save(const od_args *a, const od_engine_api *api) {
     if (s == OD_OK && a->n_rest < 3)
         s = od_fail(&e, OD_BAD_INPUT, "baseline save: of which cases? Name case files or folders behind %.200s", dir);
     for (size_t i = 2; s == OD_OK && i < a->n_rest; i++) s = collect(&list, a->rest[i], &e);
-    for (size_t i = 0; s == OD_OK && i < list.n; i++)
-        s = read_case(c, list.path[i], a, &e); /* all, before any is run */
-    if (s == OD_OK) s = fill_place(&b.place, api, &e);
+    if (s == OD_OK) s = read_all(&list, c, a, &e);
+    if (s == OD_OK) s = fill_place(&b.place, api, a, &e);
     if (s == OD_OK) s = refuse_another(dir, &e);
     for (size_t i = 0; s == OD_OK && i < list.n; i++) {
         char name[OD_CASE_PATH];
@@ -201,7 +217,7 @@ static enum od_status check_case(od_changes *sum, const char **compared, const c
 }
 
 static int verdict(const od_changes *sum, const char *const *compared, size_t n_skipped) {
-    const int code = sum->bad || sum->structure[0] ? OD_EXIT_FINDING : sum->n ? OD_EXIT_PASS : OD_EXIT_NOTHING;
+    const int code = !od_changes_hold(sum) ? OD_EXIT_FINDING : sum->n ? OD_EXIT_PASS : OD_EXIT_NOTHING;
     if (!print_table(sum, compared)) fprintf(stderr, "oracle-diff: no memory for the table\n");
     if (sum->structure[0]) printf("FINDING %s\n", sum->structure);
     printf("%s: %zu of %zu tensors of %zu cases have other bits, %zu outside the contract (MAE %g, any difference %g), "
@@ -227,7 +243,7 @@ static int check(const od_args *a, const od_engine_api *api) {
         s = od_fail(&e, OD_BAD_INPUT, "baseline check: '%.200s' is one word too many: the folder says which cases",
                     a->rest[2]);
     if (s == OD_OK) s = od_baseline_read(&b, dir, &e);
-    if (s == OD_OK) s = fill_place(&place, api, &e);
+    if (s == OD_OK) s = fill_place(&place, api, a, &e);
     if (s == OD_OK && !(compared = calloc(b.n + 1, sizeof *compared)))
         s = od_fail(&e, OD_NO_MEMORY, "no memory for %zu cases", b.n);
     for (size_t i = 0; s == OD_OK && i < b.n; i++) s = verify(dir, &b.item[i], c, &e);
@@ -252,6 +268,8 @@ static int run(const od_args *a) {
         s = od_fail(&e, OD_BAD_INPUT, "baseline: save or check? '%.100s' is neither", what);
     else if (a->n_rest < 2)
         s = od_fail(&e, OD_BAD_INPUT, "baseline %s: which folder?", what);
+    else if (strlen(a->rest[1]) > MAX_FOLDER)
+        s = od_fail(&e, OD_BAD_INPUT, "baseline %s: the folder's path has more than %d bytes", what, MAX_FOLDER);
     if (s == OD_OK) s = od_cli_pair(&ref, &fast, why, sizeof why, a, &e);
     if (s != OD_OK) return od_complain(&e);
     return strcmp(what, "save") == 0 ? save(a, fast) : check(a, fast);

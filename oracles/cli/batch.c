@@ -123,6 +123,8 @@ static void make_tail(od_batch *b) {
         od_append_word(b->tail, size, "--model");
         od_append_word(b->tail, size, a->model);
     }
+    if (a->weights) od_append_word(b->tail, size, "--weights");
+    if (a->arbiter) od_append_word(b->tail, size, "--arbiter");
     if (a->known) {
         od_append_word(b->tail, size, "--known");
         od_append_word(b->tail, size, a->known);
@@ -136,7 +138,8 @@ static void list_not_checked(od_batch *b) {
         b->not_checked[b->n_not_checked++] =
             "races within a warp, tensor cores, TF32, cuBLAS: the twin runs on the CPU";
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
-    if (!b->args->weights) b->not_checked[b->n_not_checked++] = "that every weight tensor is read (--weights)";
+    if (!b->args->weights || !(b->judge.setup.oracles & od_oracle_bit(&od_oracle_vacuity)))
+        b->not_checked[b->n_not_checked++] = "that every weight tensor is read (vacuity with --weights)";
     const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
     const unsigned relations = od_relations_all() & ~b->judge.setup.relations;
     if (relations) {

@@ -1,5 +1,6 @@
 /* bisect: which switches of the fast path a case's finding needs. */
 #include "oracles/cli/bisect.h"
+#include "oracles/signature.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +190,7 @@ static int bisect(od_batch *batch, const od_case *c, const od_args *args, od_err
     const double start = od_seconds();
     od_judge *judge = od_batch_judge(batch);
     choose(signature, sizeof signature, c, judge);
+    judge->weights = od_signature_needs_weights(signature);
     const unsigned limit = args->has_runs ? (unsigned)args->runs : OD_BISECT_RUNS;
     enum od_status s = od_bisect_case(&b, judge, c, signature, limit, e);
     if (s != OD_OK) {

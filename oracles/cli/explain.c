@@ -182,6 +182,7 @@ static int explain(od_judge *j, const od_verdict *v, const char *path, const od_
     od_error e = {0};
     od_tally t;
     od_tally_init(&t);
+    t.expired = j->known ? j->known->n_expired : 0;
     od_tally_add(&t, v, path);
     int code = od_tally_exit(&t, j->required, 0);
     const od_evidence *ev = v->evidence;

@@ -307,6 +307,7 @@ static int run(const od_args *args) {
     sigaction(SIGTERM, &action, NULL);
     od_judge_case(&first, od_batch_judge(w.batch), &w.given);
     bool found = choose_signature(&w, &first);
+    if (od_signature_needs_weights(w.signature)) od_batch_judge(w.batch)->weights = true;
     if (found)
         s = shrink(&w, &first, &e);
     else

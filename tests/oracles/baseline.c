@@ -134,6 +134,8 @@ START_TEST(what_is_missing_new_or_misshapen_is_named) {
     lie(FAKE_MISSING, 0, 0, 0);
     check();
     ck_assert_msg(strstr(sum.structure, "missing") != NULL, "%s", sum.structure);
+    ck_assert_uint_eq(sum.bad, 0);
+    ck_assert(!od_changes_hold(&sum));
     lie(FAKE_SHAPE, 1, 1, 0);
     check();
     ck_assert_msg(strstr(sum.structure, "1.0.loc") && strstr(sum.structure, "shape"), "%s", sum.structure);
@@ -146,6 +148,36 @@ START_TEST(what_is_missing_new_or_misshapen_is_named) {
     fake_reset();
     check();
     ck_assert_msg(strstr(sum.structure, "0.0.df") && strstr(sum.structure, "new"), "%s", sum.structure);
+}
+END_TEST
+
+/* At a gain above 1.25 what follows an own patch is reported and not judged. */
+START_TEST(what_breaks_the_contract_counts_only_where_it_holds) {
+    lie(FAKE_ADD, 1, 3, 1); /* the own patch */
+    check();
+    ck_assert_uint_eq(sum.bad, 1);
+    ck_assert(!od_changes_hold(&sum));
+    c.gain = 1.5;
+    check();
+    ck_assert_uint_eq(sum.changed, 1);
+    ck_assert_uint_eq(sum.bad, 0);
+    ck_assert(od_changes_hold(&sum));
+    lie(FAKE_ADD, 1, 2, 1); /* a given one */
+    check();
+    ck_assert_uint_eq(sum.bad, 1);
+    c.gain = 1;
+}
+END_TEST
+
+START_TEST(names_of_files_are_plain) {
+    char file[OD_CASE_PATH];
+    char name[400];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    od_baseline_file(file, name, &c);
+    ck_assert_uint_eq(strlen(file), 100 + 17);
+    od_baseline_file(file, "a b/\xc3\xa9\xff.c-1_2", &c);
+    ck_assert_ptr_eq(strstr(file, "a_b____.c-1_2-"), file);
 }
 END_TEST
 
@@ -177,6 +209,10 @@ START_TEST(a_list_that_is_wrong_is_refused) {
          "}, \"cases\": [{\"file\": \"a\", \"tensors\": -1, \"xxh64\": \"0123456789abcdef\"}]}", "cases[0].tensors"},
         {"{\"format\": 1, \"place\": {", "}, \"cases\": [{\"file\": \"a\", \"tensors\": 1, \"xxh64\": \"0\"}]}",
          "xxh64"},
+        {"{\"format\": 1, \"place\": {",
+         "}, \"cases\": [{\"file\": \"a\", \"tensors\": 1, \"xxh64\": \"0123456789abcdef\"}, "
+         "{\"file\": \"a\", \"tensors\": 1, \"xxh64\": \"0123456789abcdef\"}]}",
+         "cases[1].file"},
         {"{\"format\": 1, \"place\": {\"more\": \"x\", ", "}, \"cases\": []}", "more"}};
     for (int i = 0; i < OD_ORIGIN_FACTS; i++)
         snprintf(place + strlen(place), sizeof place - strlen(place), "%s\"%s\": \"x\"", i ? ", " : "",
@@ -205,6 +241,8 @@ Suite *suite_baseline(void) {
     tcase_add_test(t, other_bits_are_counted_and_held_to_the_contract);
     tcase_add_test(t, data_space_is_divided_by_the_baselines_scale);
     tcase_add_test(t, what_is_missing_new_or_misshapen_is_named);
+    tcase_add_test(t, what_breaks_the_contract_counts_only_where_it_holds);
+    tcase_add_test(t, names_of_files_are_plain);
     tcase_add_test(t, answers_that_were_touched_are_refused);
     tcase_add_test(t, a_list_that_is_wrong_is_refused);
     suite_add_tcase(s, t);

@@ -123,7 +123,9 @@ START_TEST(explain_tells_the_curves_of_each_life) {
     c.op[3] = (od_op){.kind = OD_OP_RESET};
     c.op[4] = (od_op){.kind = OD_OP_PREFILL, .steps = 8};
     c.op[5] = (od_op){.kind = OD_OP_DECODE, .patches = 5};
-    c.n_op = 6;
+    c.op[6] = (od_op){.kind = OD_OP_PREFILL, .session = 1, .steps = 8};
+    c.op[7] = (od_op){.kind = OD_OP_DECODE, .session = 1, .patches = 6};
+    c.n_op = 8;
     fake_fast_knobs = (fake_knobs){.lie = FAKE_ADD, .tensor = 1, .call = 3, .element = 0, .add = 1};
     const od_setup setup = {.ref = fake_ref(), .fast = fake_fast(), .arbiter = fake_ref()};
     ck_assert_msg(!od_script_create(&script, &c, &e), "%s", e.text);
@@ -131,13 +133,14 @@ START_TEST(explain_tells_the_curves_of_each_life) {
     FILE *f = open_memstream(&text, &size);
     ck_assert(od_explain_drift(f, &x));
     fclose(f);
-    const char *line[4] = {0};
+    const char *line[5] = {0};
     size_t n = 0;
-    for (char *at = strtok(text, "\n"); at && n < 4; at = strtok(NULL, "\n")) line[n++] = at;
-    ck_assert_uint_eq(n, 3);
+    for (char *at = strtok(text, "\n"); at && n < 5; at = strtok(NULL, "\n")) line[n++] = at;
+    ck_assert_uint_eq(n, 4);
     ck_assert_ptr_nonnull(strstr(line[0], "session 0, given steps 1 to 8: stands out alone at step 3,"));
     ck_assert_ptr_nonnull(strstr(line[1], "session 0, own steps 9 to 14: 0.0e+00 to 0.0e+00 from float64, 1.00 times"));
     ck_assert_msg(strstr(line[2], "session 0, given steps 1 to 5: stands out alone at step 3,") != NULL, "%s", line[2]);
+    ck_assert_ptr_nonnull(strstr(line[3], "session 1, given steps 1 to 6: stands out alone at step 3,"));
     free(text);
     od_explanation_free(&x);
     od_script_destroy(&script);

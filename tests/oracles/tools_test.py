@@ -100,6 +100,16 @@ def weights_on_request_are_all_read():
 
 
 @check
+def the_printed_command_asks_for_what_the_run_asked():
+    write("absent.json", GOOD.replace('"expect": "pass"', f'"expect": "{ABSENT}"'))
+    write("known.json", json.dumps({"format": 1, "issues": []}))
+    asked = ("--weights", "--arbiter", "--known", "known.json", "--set", "graph=off", "--only", "vacuity")
+    exits(1, "run", "absent.json", "--fast", "twin", *asked, "--json", "r.jsonl")
+    words = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]["command"].split()
+    assert all(word in words for word in asked), words
+
+
+@check
 def an_expired_known_issue_fails_whatever_was_found():
     issue = {"signature": "speed/*/*/*/*", "reason": "slow", "link": "https://example.org/1", "expires": "2001-02-03"}
     write("good.json", GOOD)
@@ -107,6 +117,13 @@ def an_expired_known_issue_fails_whatever_was_found():
     refuses(2, "nowhere.json", "run", "good.json", "--known", "nowhere.json")
     done = exits(1, "run", "good.json", "--fast", "twin", "--known", "known.json")
     assert "expired on 2001-02-03" in done.stdout and "PASS 1, FINDING 0" in done.stdout
+    exits(1, "explain", "good.json", "--fast", "twin", "--known", "known.json")
+    exits(1, "run", "good.json", "--fast", "twin", "--known", "known.json", "--json", "r.jsonl", "--junit", "j.xml")
+    assert [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][-1]["expired"] == 1
+    assert xml.etree.ElementTree.parse("j.xml").getroot().get("failures") == "1"
+    test, schema = (os.path.join(SOURCE, p) for p in ("tests/oracles/schema_test.py", "oracles/result.schema.json"))
+    checked = subprocess.run([sys.executable, test, schema, "r.jsonl"], capture_output=True, text=True)
+    assert checked.returncode in (0, 77), checked.stdout + checked.stderr
     issue["expires"] = "9999-12-31"
     write("known.json", json.dumps({"format": 1, "issues": [issue]}))
     assert "expired" not in exits(0, "run", "good.json", "--fast", "twin", "--known", "known.json").stdout
@@ -129,6 +146,9 @@ def a_baseline_holds_another_build_to_its_answers():
     refuses(2, "one word too many", "baseline", "check", "b", "good.json", "--fast", "twin")
     same = exits(0, "baseline", "check", "b", "--fast", "twin").stdout
     assert "PASS: 0 of " in same and "changed" not in same
+    assert "set       nothing -> fused=on" in exits(0, "baseline", "check", "b", "--fast", "twin", "--set",
+                                                     "fused=on").stdout
+    refuses(2, "are the same case", "baseline", "save", "c", "good.json", "good.json", "--fast", "twin")
     other = exits(0, "baseline", "check", "b", "--fast", "ref").stdout
     assert "engine    twin -> ref" in other and "changed  good-" in other
     case = [f for f in os.listdir("b") if f.startswith("good-") and f.endswith(".json")][0]

@@ -56,6 +56,14 @@ START_TEST(a_tensor_without_a_say_is_no_finding) {
     fake_ref_knobs.blind = fake_fast_knobs.blind = 3;
     ck_assert_int_eq(run()->outcome, OD_PASS);
     ck_assert_uint_eq(v.evidence->probe.n_idle, 1);
+    od_tally t;
+    od_tally_init(&t);
+    od_tally_add(&t, &v, "case");
+    ck_assert_uint_eq(t.n_idle, 1);
+    ck_assert_uint_eq(t.n_weight, v.evidence->probe.n);
+    ck_assert_uint_eq(t.probed, 1);
+    ck_assert_int_eq(run()->outcome, OD_PASS);
+    ck_assert(v.evidence->probe.ran); /* with other data it might have a say */
     fake_fast_knobs.reads_weights = fake_ref_knobs.reads_weights = false;
     judge.n_probed = 0;
     ck_assert_int_eq(run()->outcome, OD_PASS);
@@ -92,6 +100,17 @@ START_TEST(a_class_is_probed_once) {
     ck_assert(v.evidence->probe.ran);
     run();
     ck_assert(!v.evidence->probe.ran);
+    c.config.scaler = c.config.scaler == OD_SCALER_STD_MEAN ? OD_SCALER_CAUSAL_STD_MEAN : OD_SCALER_STD_MEAN;
+    c.config.stabilize = false;
+    run();
+    ck_assert(v.evidence->probe.ran);
+    fake_fast_knobs.blind = 2; /* a finding comes again */
+    c.config.xpos = c.config.xpos == OD_XPOS_ORIGIN ? OD_XPOS_CALL : OD_XPOS_ORIGIN;
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(run()->outcome, OD_FINDING);
+        ck_assert(v.evidence->probe.ran);
+    }
+    fake_fast_knobs.blind = 0;
     judge.weights = false;
     judge.n_probed = 0;
     run();
