@@ -264,7 +264,9 @@ static int run(const od_args *a) {
     char why[400];
     const char *what = a->n_rest > 0 ? a->rest[0] : "";
     enum od_status s = OD_OK;
-    if (strcmp(what, "save") != 0 && strcmp(what, "check") != 0)
+    if (!what[0])
+        s = od_fail(&e, OD_BAD_INPUT, "baseline: save or check?");
+    else if (strcmp(what, "save") != 0 && strcmp(what, "check") != 0)
         s = od_fail(&e, OD_BAD_INPUT, "baseline: save or check? '%.100s' is neither", what);
     else if (a->n_rest < 2)
         s = od_fail(&e, OD_BAD_INPUT, "baseline %s: which folder?", what);

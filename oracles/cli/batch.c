@@ -401,7 +401,10 @@ int od_batch_end(od_batch *b, bool interrupted) {
     for (int i = 0; i < OD_OUTCOMES; i++)
         printf("%s %llu%s", od_outcome_name(order[i]), (unsigned long long)t->outcome[order[i]],
                i + 1 < OD_OUTCOMES ? ", " : "");
-    printf(" (%s against %s, exit %d)\n", b->judge.setup.ref->name, b->judge.setup.fast->name, code);
+    printf(" (%s against %s, exit %d%s)\n", b->judge.setup.ref->name, b->judge.setup.fast->name, code,
+           t->expired            ? ": an expired known issue"
+           : od_tally_is_near(t) ? ""
+                                 : ": too far from float64");
     fflush(stdout);
     od_error e = {0};
     enum od_status s = OD_OK;

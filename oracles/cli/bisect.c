@@ -89,6 +89,20 @@ static void print_sets(const od_bisect *b, const od_bisect_set *sets, size_t n) 
     }
 }
 
+/* A cache that grows is turned to on the way to none: where it shows with that, too, any cache is what it needs. */
+static void print_milder(const od_bisect *b) {
+    for (size_t i = 1; i < b->n_setting && b->n_on > 0; i++) {
+        const od_bisect_setting *x = &b->setting[i];
+        const unsigned turned = od_bisect_differing(&x->options, &b->setting[0].options);
+        bool needed = false;
+        for (size_t k = 0; k < b->n_on; k++) needed = needed || b->on[k].switches & turned;
+        if (x->state != OD_BISECT_SHOWS || x->from_plain || !needed || turned & (turned - 1)) continue;
+        char text[TEXT] = "";
+        od_bisect_describe(text, sizeof text, &x->options, turned, " ");
+        printf("; %s does as well", text);
+    }
+}
+
 static void print_named(const od_bisect *b) {
     const bool together = b->off[0].switches & (b->off[0].switches - 1);
     printf("%s with ", b->answer == OD_BISECT_FADED ? "vanished" : "vanishes");
@@ -104,6 +118,7 @@ static void print_named(const od_bisect *b) {
     } else {
         printf("; what it needs is open");
     }
+    print_milder(b);
     printf("\n");
     if (b->answer == OD_BISECT_FADED)
         printf("but in the end the case itself was clean in %u of %u runs: nothing follows from this\n", b->again.clean,
@@ -165,15 +180,19 @@ static void print_commands(const od_batch *batch, const od_bisect *b, const od_a
     }
     printf("  shows     %s\n", command);
     if (b->answer != OD_BISECT_NAMED) return;
-    const od_options *options = &b->setting[b->off[0].at].options;
-    for (unsigned i = 0; od_options_name(i); i++) {
-        if (!(b->off[0].switches >> i & 1)) continue;
-        char word[128];
-        snprintf(word, sizeof word, "%s=%s", od_options_name(i), od_options_value(options, i, value, sizeof value));
-        od_append_word(command, sizeof command, "--set");
-        od_append_word(command, sizeof command, word);
+    const size_t end = strlen(command);
+    for (size_t k = 0; k < b->n_off; k++) { /* each of them: which one says most, the reader knows */
+        const od_options *options = &b->setting[b->off[k].at].options;
+        command[end] = '\0';
+        for (unsigned i = 0; od_options_name(i); i++) {
+            if (!(b->off[k].switches >> i & 1)) continue;
+            char word[128];
+            snprintf(word, sizeof word, "%s=%s", od_options_name(i), od_options_value(options, i, value, sizeof value));
+            od_append_word(command, sizeof command, "--set");
+            od_append_word(command, sizeof command, word);
+        }
+        printf("  vanishes  %s\n", command);
     }
-    printf("  vanishes  %s\n", command);
 }
 
 static int exit_of(const od_bisect *b) {
