@@ -7,7 +7,7 @@
 #include "model/suites.h"
 #include "tests/common/sanitized.h"
 
-enum { MANY = TEST_SANITIZED ? 4000 : 20000 };
+enum { MANY = TEST_SANITIZED ? 4000 : 20000, FEW = MANY / 4 };
 
 static void check_good(const od_case *c, const char *what, uint64_t i) {
     od_error e = {0};
@@ -86,7 +86,7 @@ static void check_round_trip(const od_case *c) {
 
 START_TEST(generated_cases_come_back_from_their_text) {
     od_case c;
-    for (uint64_t i = 0; i < 3000; i++) {
+    for (uint64_t i = 0; i < MANY / 7; i++) {
         od_case_generate(&c, 2, i, (enum od_profile)_i);
         check_round_trip(&c);
     }
@@ -97,7 +97,7 @@ START_TEST(the_rate_profile_is_what_it_says) {
     unsigned batch[3] = {0}, variates[5] = {0}, patches[17] = {0}, cached[9] = {0}, odd = 0, own = 0;
     unsigned generator[OD_GENERATORS] = {0};
     od_options o = od_options_default();
-    for (uint64_t i = 0; i < 5000; i++) {
+    for (uint64_t i = 0; i < FEW; i++) {
         od_case c;
         od_case_generate(&c, 3, i, OD_PROFILE_RATE);
         ck_assert_str_eq(c.preset, "seed-tiny");
@@ -115,14 +115,14 @@ START_TEST(the_rate_profile_is_what_it_says) {
         own += c.n_op > 1 && c.op[1].own;
     }
     /* Uniform up to what the domain takes away: each of k values at least a quarter of its share. */
-    for (int i = 1; i <= 2; i++) ck_assert_uint_gt(batch[i], 5000 / 2 / 4);
-    for (int i = 1; i <= 4; i++) ck_assert_uint_gt(variates[i], 5000 / 4 / 4);
-    for (int i = 1; i <= 16; i++) ck_assert_uint_gt(patches[i], 5000 / 16 / 4);
-    for (int i = 0; i <= 8; i++) ck_assert_uint_gt(cached[i], 5000 / 9 / 4);
+    for (int i = 1; i <= 2; i++) ck_assert_uint_gt(batch[i], FEW / 2 / 4);
+    for (int i = 1; i <= 4; i++) ck_assert_uint_gt(variates[i], FEW / 4 / 4);
+    for (int i = 1; i <= 16; i++) ck_assert_uint_gt(patches[i], FEW / 16 / 4);
+    for (int i = 0; i <= 8; i++) ck_assert_uint_gt(cached[i], FEW / 9 / 4);
     for (int i = 0; i < OD_GEN_CSV; i++) /* large lies outside the domain of so few values */
-        ck_assert(i == OD_GEN_LARGE ? generator[i] == 0 : generator[i] > 5000 / 8 / 2);
-    ck_assert_uint_gt(odd, 5000 / 4);
-    ck_assert_uint_gt(own, 5000 / 8);
+        ck_assert(i == OD_GEN_LARGE ? generator[i] == 0 : generator[i] > FEW / 8 / 2);
+    ck_assert_uint_gt(odd, FEW / 4);
+    ck_assert_uint_gt(own, FEW / 8);
 }
 END_TEST
 
@@ -345,7 +345,7 @@ END_TEST
 
 START_TEST(crosses_are_good) {
     unsigned mixed = 0;
-    for (uint64_t i = 0; i < 5000; i++) {
+    for (uint64_t i = 0; i < FEW; i++) {
         od_case a, b, c;
         od_case_generate(&a, 10, i, OD_PROFILE_DEFAULT);
         od_case_generate(&b, 11, i, OD_PROFILE_DEFAULT);
@@ -356,7 +356,7 @@ START_TEST(crosses_are_good) {
         bool from_b = c.weight_seed == b.weight_seed || c.series_seed == b.series_seed;
         mixed += from_a && from_b;
     }
-    ck_assert_uint_gt(mixed, 1000);
+    ck_assert_uint_gt(mixed, FEW / 5);
 }
 END_TEST
 
