@@ -24,6 +24,17 @@ void od_case_init(od_case *c) {
     strcpy(c->expect, "pass");
 }
 
+void od_case_forget_verdict(od_case *c) {
+    memset(c->note, 0, sizeof c->note);
+    memset(c->expect, 0, sizeof c->expect);
+    strcpy(c->expect, "pass");
+    memset(c->found_verdict, 0, sizeof c->found_verdict);
+    memset(c->found_signature, 0, sizeof c->found_signature);
+    memset(c->found_pair, 0, sizeof c->found_pair);
+    memset(c->found_environment, 0, sizeof c->found_environment);
+    c->found_value = c->found_bound = 0;
+}
+
 /* ---- what the schedule takes ------------------------------------------------------------------------------------- */
 
 bool od_case_next_life(od_case_life *life, const od_case *c, unsigned session, size_t patch, unsigned *at) {

@@ -82,6 +82,9 @@ typedef struct od_case {
 /* A case with defaults: seed-tiny, weight seed 0, gain 1, batch 1, variates 1, normal series, no schedule. */
 void od_case_init(od_case *c);
 
+/* What was said (note, expect) and found about a case does not hold of another that is made from it. */
+void od_case_forget_verdict(od_case *c);
+
 /* Limits, and that the schedule makes sense: prefill before decode, one prefill between resets, sessions numbered
  * without gaps, series long enough, tensor sizes within memory. */
 enum od_status od_case_check(const od_case *c, od_error *e);

@@ -227,18 +227,6 @@ static void change(od_case *c, od_rng *rng) {
 
 /* ---- the doors --------------------------------------------------------------------------------------------------- */
 
-/* It is another case now: what was said and found about the old one does not hold. */
-static void forget_verdict(od_case *c) {
-    memset(c->note, 0, sizeof c->note);
-    memset(c->expect, 0, sizeof c->expect);
-    strcpy(c->expect, "pass");
-    memset(c->found_verdict, 0, sizeof c->found_verdict);
-    memset(c->found_signature, 0, sizeof c->found_signature);
-    memset(c->found_pair, 0, sizeof c->found_pair);
-    memset(c->found_environment, 0, sizeof c->found_environment);
-    c->found_value = c->found_bound = 0;
-}
-
 /* Legal, no dearer than limit, in the domain, and not what it was (a step may have chosen what stood there). */
 static bool is_good(const od_case *c, double limit, uint64_t old_hash) {
     return od_case_check(c, NULL) == OD_OK && od_case_work(c) <= limit && od_case_hash(c) != old_hash &&
@@ -266,7 +254,7 @@ static void make_readable(od_case *c) {
 void od_case_mutate(od_case *c, uint64_t seed) {
     od_rng rng = od_rng_make(seed, od_rng_name_key("case/mutate"));
     assert(od_case_check(c, NULL) == OD_OK);
-    forget_verdict(c);
+    od_case_forget_verdict(c);
     make_readable(c);
     const od_case before = *c;
     double limit = fmax(cheap, od_case_work(c));
@@ -317,7 +305,7 @@ static void take_model(od_case *c, const od_case *from) {
 void od_case_cross(od_case *c, const od_case *other, uint64_t seed) {
     od_rng rng = od_rng_make(seed, od_rng_name_key("case/cross"));
     assert(od_case_check(c, NULL) == OD_OK && od_case_check(other, NULL) == OD_OK);
-    forget_verdict(c);
+    od_case_forget_verdict(c);
     make_readable(c);
     const od_case before = *c;
     double limit = fmax(cheap, od_case_work(c));

@@ -38,6 +38,10 @@ size_t od_tensor_size(const od_tensor *t) {
     return n;
 }
 
+size_t od_tensor_bytes(const od_tensor *t) {
+    return od_tensor_size(t) * od_dtype_size(t->dtype);
+}
+
 double od_tensor_at(const od_tensor *t, size_t i) {
     switch (t->dtype) {
     case OD_F32: return ((const float *)t->data)[i];

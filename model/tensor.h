@@ -29,6 +29,9 @@ enum od_status od_tensor_count(size_t *count, const od_tensor *t, od_error *e);
 /* The same for a tensor that its maker has already checked. */
 size_t od_tensor_size(const od_tensor *t);
 
+/* Bytes of its data. */
+size_t od_tensor_bytes(const od_tensor *t);
+
 /* Element i as a double, whatever the type (an int64 beyond 2^53 is rounded). */
 double od_tensor_at(const od_tensor *t, size_t i);
 

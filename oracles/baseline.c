@@ -28,12 +28,8 @@ void od_baseline_free(od_baseline *b) {
 }
 
 enum od_status od_baseline_play(od_trace *out, const od_engine_api *api, const od_script *script, od_error *e) {
-    od_player p;
     od_trace_clear(out);
-    enum od_status s = od_player_open(&p, api, script, &script->c->options, e);
-    if (s == OD_OK) s = od_player_play(&p, od_trace_record, out, NULL, e);
-    od_player_close(&p);
-    return s;
+    return od_player_once(api, script, &script->c->options, od_trace_record, out, e);
 }
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
@@ -52,8 +48,7 @@ static enum od_status path_of(char *path, size_t size, const char *dir, const ch
 static uint64_t digest_of(const od_tensor *list, size_t n) {
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++)
-        sum += XXH64(list[i].data, od_tensor_size(&list[i]) * od_dtype_size(list[i].dtype),
-                     XXH64(list[i].name, strlen(list[i].name), 0));
+        sum += XXH64(list[i].data, od_tensor_bytes(&list[i]), XXH64(list[i].name, strlen(list[i].name), 0));
     return sum;
 }
 
@@ -204,7 +199,7 @@ enum od_status od_baseline_read(od_baseline *out, const char *dir, od_error *e) 
 /* ---- what has changed -------------------------------------------------------------------------------------------- */
 
 static bool same_bits(const od_tensor *a, const od_tensor *b) {
-    const size_t bytes = od_tensor_size(a) * od_dtype_size(a->dtype);
+    const size_t bytes = od_tensor_bytes(a);
     return a->dtype == b->dtype && od_same_shape(a, b) && (bytes == 0 || memcmp(a->data, b->data, bytes) == 0);
 }
 

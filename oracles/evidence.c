@@ -33,7 +33,7 @@ static bool play_life(od_attempt *run, od_trace *trace, od_stats *stats, const o
 }
 
 /* The reference and the arbiter never round to TF32. */
-static od_options exact(const od_script *script) {
+od_options od_exact_options(const od_script *script) {
     od_options options = script->c->options;
     options.tf32 = false;
     return options;
@@ -111,7 +111,7 @@ static double mae_against(const od_trace *truth, const od_trace *other, size_t i
 
 /* Who is nearer to float64, on the tensor that uses most of the contract? */
 static void arbitrate(od_evidence *ev, const od_row *row) {
-    const od_options options = exact(ev->script);
+    const od_options options = od_exact_options(ev->script);
     od_arbitration *a = &ev->arbitration;
     if (!play_life(&ev->arbiter_run, &ev->third, NULL, ev->setup->arbiter, ev->script, &options)) return;
     if (ev->third.n_tensor != ev->ref.n_tensor) return;
@@ -130,7 +130,7 @@ static void arbitrate(od_evidence *ev, const od_row *row) {
  * belong to. Whichever fails, it is the arbitration that failed. */
 static void arbitrate_all(od_evidence *ev) {
     const od_setup *setup = ev->setup;
-    od_options plain = exact(ev->script), fast = ev->script->c->options;
+    od_options plain = od_exact_options(ev->script), fast = ev->script->c->options;
     plain.hidden = fast.hidden = true;
     if (play_life(&ev->arbiter_run, &ev->third, NULL, setup->arbiter, ev->script, &plain) &&
         play_life(&ev->arbiter_run, &ev->ref, NULL, setup->ref, ev->script, &plain) &&
@@ -157,7 +157,7 @@ static void forget(od_evidence *ev, const od_script *script, const od_setup *set
 
 void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup *setup, unsigned needs) {
     forget(ev, script, setup);
-    const od_options options = exact(script);
+    const od_options options = od_exact_options(script);
     play_life(&ev->ref_run, &ev->ref, &ev->ref_stats, setup->ref, script, &options);
     if (ev->ref_run.status != OD_OK && ev->ref_run.status != OD_BAD_INPUT) return;
     od_player p;

@@ -126,6 +126,9 @@ const od_row *od_evidence_worst(const od_evidence *ev, bool by_mae);
  * they happen to. Then nothing is timed. */
 bool od_timing_is_void(const od_evidence *ev);
 
+/* The case's options for the reference and the arbiter, which never round to TF32. */
+od_options od_exact_options(const od_script *script);
+
 /* Seconds of a clock that only moves forward. */
 double od_seconds(void);
 

@@ -56,29 +56,19 @@ static enum od_status look(void *arg, const od_call_at *at, const od_outputs *ou
     return OD_OK;
 }
 
-static enum od_status play_once(const od_engine_api *api, const od_script *script, const od_options *options,
-                                od_sink sink, void *arg, od_error *e) {
-    od_player p;
-    enum od_status s = od_player_open(&p, api, script, options, e);
-    if (s == OD_OK) s = od_player_play(&p, sink, arg, NULL, e);
-    od_player_close(&p);
-    return s;
-}
-
 static enum od_status probe(od_probe *out, const od_evidence *ev, const od_weight_spec *spec, od_error *e) {
     const od_script *script = ev->script;
-    od_options exact = script->c->options;
-    exact.tf32 = false;
+    const od_options exact = od_exact_options(script);
     watch ref = {.before = &ev->ref};
     od_difference fast = {.trace = &ev->fast};
-    enum od_status s = play_once(ev->setup->ref, script, &exact, look, &ref, e);
+    enum od_status s = od_player_once(ev->setup->ref, script, &exact, look, &ref, e);
     if (s != OD_OK) return s;
     out->n++;
     if (od_within(ref.share, 1)) {
         out->n_idle++;
         return OD_OK;
     }
-    s = play_once(ev->setup->fast, script, &script->c->options, od_trace_match, &fast, e);
+    s = od_player_once(ev->setup->fast, script, &script->c->options, od_trace_match, &fast, e);
     if (s != OD_OK || fast.differs) return s;
     if (out->n_dead++ > 0) return OD_OK;
     snprintf(out->dead, sizeof out->dead, "%s", spec->name);

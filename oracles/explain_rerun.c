@@ -17,10 +17,6 @@ typedef struct pass {
     size_t window_bytes;
 } pass;
 
-static size_t bytes_of(const od_tensor *t) {
-    return od_tensor_size(t) * od_dtype_size(t->dtype);
-}
-
 static enum od_status keep_hashes(void *arg, const od_call_at *at, const od_outputs *out, od_error *e) {
     pass *p = arg;
     for (size_t i = 0; i < out->n_tensor; i++) {
@@ -31,7 +27,7 @@ static enum od_status keep_hashes(void *arg, const od_call_at *at, const od_outp
             p->hash = hash;
             p->cap = cap;
         }
-        p->hash[p->n_hash++] = XXH64(out->tensor[i].data, bytes_of(&out->tensor[i]), 0);
+        p->hash[p->n_hash++] = XXH64(out->tensor[i].data, od_tensor_bytes(&out->tensor[i]), 0);
     }
     return OD_OK;
 }
@@ -42,7 +38,7 @@ static enum od_status match_hashes(void *arg, const od_call_at *at, const od_out
     const bool found = r->found; /* in an earlier call */
     for (size_t i = 0; i < out->n_tensor; i++, p->next++) {
         const od_tensor *t = &out->tensor[i];
-        if (found || (p->next < p->n_hash && p->hash[p->next] == XXH64(t->data, bytes_of(t), 0))) continue;
+        if (found || (p->next < p->n_hash && p->hash[p->next] == XXH64(t->data, od_tensor_bytes(t), 0))) continue;
         const size_t stage = od_stage_of(t->name, p->script->model->config.n_layer);
         if (r->found && r->stage <= stage) continue;
         *r = (od_rerun_parting){.found = true, .place = od_call_place_of(p->script, at), .stage = stage};
@@ -64,7 +60,7 @@ static enum od_status keep_window(void *arg, const od_call_at *at, const od_outp
     pass *p = arg;
     const od_tensor *t = named(p, at, out);
     if (!t) return OD_OK;
-    p->window_bytes = bytes_of(t);
+    p->window_bytes = od_tensor_bytes(t);
     p->window = malloc(p->window_bytes ? p->window_bytes : 1);
     if (!p->window) return od_fail(e, OD_NO_MEMORY, "no %zu bytes to keep %s", p->window_bytes, t->name);
     memcpy(p->window, t->data, p->window_bytes);
@@ -74,7 +70,7 @@ static enum od_status keep_window(void *arg, const od_call_at *at, const od_outp
 static enum od_status match_window(void *arg, const od_call_at *at, const od_outputs *out, od_error *e) {
     pass *p = arg;
     const od_tensor *is = named(p, at, out);
-    if (!is || !p->window || bytes_of(is) != p->window_bytes) return OD_OK;
+    if (!is || !p->window || od_tensor_bytes(is) != p->window_bytes) return OD_OK;
     od_tensor was = *is;
     was.data = p->window;
     const size_t size = od_dtype_size(is->dtype), n = od_tensor_size(is);

@@ -19,7 +19,7 @@ static bool begins(const char *name, const char *prefix) {
 
 /* Data in a file may stand at any byte; *t gets a malloc'd aligned copy. */
 static enum od_status align(od_tensor *t, od_error *e) {
-    size_t bytes = od_tensor_size(t) * od_dtype_size(t->dtype);
+    size_t bytes = od_tensor_bytes(t);
     void *p = malloc(bytes ? bytes : 1);
     if (!p) return od_fail(e, OD_NO_MEMORY, "no %zu bytes for %s", bytes, t->name);
     if (bytes) memcpy(p, t->data, bytes);

@@ -164,3 +164,12 @@ enum od_status od_player_play(od_player *p, od_sink sink, void *arg, od_call_at 
         if (s != OD_OK) return at_call(e, where);
     }
 }
+
+enum od_status od_player_once(const od_engine_api *api, const od_script *script, const od_options *options,
+                              od_sink sink, void *arg, od_error *e) {
+    od_player p;
+    enum od_status s = od_player_open(&p, api, script, options, e);
+    if (s == OD_OK) s = od_player_play(&p, sink, arg, NULL, e);
+    od_player_close(&p);
+    return s;
+}

@@ -43,18 +43,6 @@ od_shrink_size od_shrink_measure(const od_case *c) {
     return s;
 }
 
-/* What was said and found about another case does not hold. */
-static void forget_verdict(od_case *c) {
-    memset(c->note, 0, sizeof c->note);
-    memset(c->expect, 0, sizeof c->expect);
-    strcpy(c->expect, "pass");
-    memset(c->found_verdict, 0, sizeof c->found_verdict);
-    memset(c->found_signature, 0, sizeof c->found_signature);
-    memset(c->found_pair, 0, sizeof c->found_pair);
-    memset(c->found_environment, 0, sizeof c->found_environment);
-    c->found_value = c->found_bound = 0;
-}
-
 /* Variation k of a move applied to the best case; false past the last one. */
 static bool make(search *s, const od_shrink_move *move, unsigned k) {
     s->candidate = s->out->best;
@@ -190,7 +178,7 @@ static enum od_status prepare(search *s, const od_case *c, od_error *e) {
     if (!s->seen) return od_fail(e, OD_NO_MEMORY, "no memory for %u runs", s->options->runs);
     s->in_domain = od_case_in_domain(c);
     s->out->best = *c;
-    forget_verdict(&s->out->best);
+    od_case_forget_verdict(&s->out->best);
     s->seen[s->n_seen++] = (seen){.hash = od_case_hash(&s->out->best), .came = SHOWS};
     return OD_OK;
 }

@@ -66,12 +66,8 @@ od_tensor od_trace_view(const od_trace *t, size_t i) {
     return v;
 }
 
-static size_t byte_size(const od_tensor *t) {
-    return od_tensor_size(t) * od_dtype_size(t->dtype);
-}
-
 static enum od_status record_tensor(od_trace *t, const od_tensor *tensor, od_error *e) {
-    size_t bytes = byte_size(tensor), room = (bytes + 7) / 8 * 8; /* keeps every tensor aligned for doubles */
+    size_t bytes = od_tensor_bytes(tensor), room = (bytes + 7) / 8 * 8; /* keeps every tensor aligned for doubles */
     enum od_status s = grow((void **)&t->tensor, &t->cap_tensor, t->n_tensor, 1, sizeof *t->tensor, e);
     if (s == OD_OK) s = grow((void **)&t->bytes, &t->cap_byte, t->n_byte, room + 8, 1, e);
     if (s != OD_OK) return s;
@@ -139,7 +135,7 @@ enum od_status od_trace_match(void *arg, const od_call_at *at, const od_outputs 
         const od_tensor *is = i < out->n_tensor ? &out->tensor[i] : NULL;
         bool same = have && is && strcmp(have->name, is->name) == 0 && have->dtype == is->dtype &&
                     od_same_shape(have, is) &&
-                    d->trace->tensor[call->first + i].hash == XXH64(is->data, byte_size(is), 0);
+                    d->trace->tensor[call->first + i].hash == XXH64(is->data, od_tensor_bytes(is), 0);
         if (!same) {
             note_difference(d, at, have, is);
             return OD_OK;

@@ -78,6 +78,10 @@ enum od_status od_player_reopen(od_player *p, od_error *e);
 typedef enum od_status (*od_sink)(void *arg, const od_call_at *at, const od_outputs *out, od_error *e);
 enum od_status od_player_play(od_player *p, od_sink sink, void *arg, od_call_at *last, od_error *e);
 
+/* A fresh engine plays the schedule once and goes. Errors as in od_player_open and od_player_play. */
+enum od_status od_player_once(const od_engine_api *api, const od_script *script, const od_options *options,
+                              od_sink sink, void *arg, od_error *e);
+
 /* Where a play stands; zeroed: at its beginning. */
 typedef struct od_progress {
     unsigned op, call;

@@ -64,13 +64,6 @@ static enum od_status answer(od_trace *trace, bool *skipped, const od_engine_api
     return s;
 }
 
-static void stem(char *out, size_t size, const char *path) {
-    const char *slash = strrchr(path, '/');
-    snprintf(out, size, "%s", slash ? slash + 1 : path);
-    const size_t n = strlen(out);
-    if (n > 5 && strcmp(out + n - 5, ".json") == 0) out[n - 5] = '\0';
-}
-
 /* ---- save -------------------------------------------------------------------------------------------------------- */
 
 static enum od_status refuse_another(const char *dir, od_error *e) {
@@ -115,7 +108,7 @@ static int save(const od_args *a, const od_engine_api *api) {
     for (size_t i = 0; s == OD_OK && i < list.n; i++) {
         char name[OD_CASE_PATH];
         bool skipped = false;
-        stem(name, sizeof name, list.path[i]);
+        od_cli_stem(name, sizeof name, list.path[i]);
         s = read_case(c, list.path[i], a, &e);
         if (s == OD_OK) s = answer(&trace, &skipped, api, c, list.path[i], &e);
         n_skipped += skipped;

@@ -264,14 +264,6 @@ enum od_status od_batch_begin(od_batch *b, od_error *e) {
     return od_result_run(b->json, &info, &b->judge, b->named, e);
 }
 
-static const char *stem(char *out, size_t size, const char *path) {
-    const char *slash = strrchr(path, '/');
-    snprintf(out, size, "%s", slash ? slash + 1 : path);
-    size_t n = strlen(out);
-    if (n > 5 && strcmp(out + n - 5, ".json") == 0) out[n - 5] = '\0';
-    return out;
-}
-
 static void reproduce(char *text, size_t size, const od_batch *b, const char *path, const char *finding) {
     const char *program = b->args->program;
     char fault[64] = "";
@@ -310,7 +302,7 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
     od_verdict *v = &b->verdict;
     char name[OD_CASE_PATH], finding[OD_CASE_PATH * 2] = "", command[COMMAND + 2048];
     od_judge_case(v, &b->judge, c);
-    stem(name, sizeof name, path);
+    od_cli_stem(name, sizeof name, path);
     od_tally_add(&b->tally, v, name);
     const char *out = b->args->out ? b->args->out : b->fuzz ? "out" : NULL;
     if (v->outcome == OD_FINDING && out) {

@@ -137,6 +137,9 @@ void od_append_word(char *text, size_t size, const char *word);
  * is missing, or the wrong kind of thing stands there; OD_IO: it may not be written. */
 enum od_status od_cli_writable(const char *path, bool folder, od_error *e);
 
+/* A case's name: its file's, without folders and ".json". */
+void od_cli_stem(char *out, size_t size, const char *path);
+
 /* ---- batch.c ----------------------------------------------------------------------------------------------------- */
 
 /* Many cases, one run: the engines, the results' outputs, the table, the counts. */

@@ -24,7 +24,7 @@ static enum od_status input(const od_tensor **out, const od_safetensors *in, con
 
 /* Data of a safetensors file may stand at any byte: an aligned copy. */
 static void *aligned(const od_tensor *t, od_error *e) {
-    size_t bytes = od_tensor_size(t) * od_dtype_size(t->dtype);
+    size_t bytes = od_tensor_bytes(t);
     void *p = malloc(bytes ? bytes : 1);
     if (p && bytes) memcpy(p, t->data, bytes);
     if (!p) od_fail(e, OD_NO_MEMORY, "no %zu bytes for %s", bytes, t->name);

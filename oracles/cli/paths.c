@@ -41,3 +41,10 @@ enum od_status od_cli_writable(const char *path, bool folder, od_error *e) {
         return od_fail(e, OD_IO, "%s: cannot be written: %s", path, strerror(errno));
     return OD_OK;
 }
+
+void od_cli_stem(char *out, size_t size, const char *path) {
+    const char *slash = strrchr(path, '/');
+    snprintf(out, size, "%s", slash ? slash + 1 : path);
+    size_t n = strlen(out);
+    if (n > 5 && strcmp(out + n - 5, ".json") == 0) out[n - 5] = '\0';
+}

@@ -142,7 +142,7 @@ uint64_t outputs_hash(const player *p, uint64_t seed) {
         const od_tensor *t = &out.tensor[i];
         seed = XXH64(t->name, strlen(t->name), seed);
         seed = XXH64(t->shape, t->rank * sizeof t->shape[0], seed);
-        seed = XXH64(t->data, od_tensor_size(t) * od_dtype_size(t->dtype), seed);
+        seed = XXH64(t->data, od_tensor_bytes(t), seed);
     }
     return seed;
 }
