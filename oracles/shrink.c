@@ -49,7 +49,7 @@ static bool make(search *s, const od_shrink_move *move, unsigned k) {
     return move->make(&s->candidate, k);
 }
 
-static const seen *find_seen(const search *s, uint64_t hash) {
+static seen *find_seen(search *s, uint64_t hash) {
     for (size_t i = 0; i < s->n_seen; i++)
         if (s->seen[i].hash == hash) return &s->seen[i];
     return NULL;
@@ -142,7 +142,7 @@ static const od_shrink_move *next_passing(search *s, od_case *c) {
         if (nearest && move->near > nearest->near) continue;
         for (unsigned k = 0; make(s, move, k); k++) {
             if (s->options->pin && !s->options->pin(&s->candidate, s->options->arg)) continue;
-            seen *mark = (seen *)find_seen(s, od_case_hash(&s->candidate));
+            seen *mark = find_seen(s, od_case_hash(&s->candidate));
             if (!mark || mark->came != PASSES) continue;
             nearest = move;
             at = mark;
