@@ -1,8 +1,9 @@
 /* Fails when any bit differs between the first play and a further one: same engine after a reset, same engine with new
- * sessions over poisoned scratch, fresh engine. */
+ * sessions over poisoned scratch, fresh engine, fresh process (where the setup has one). */
 #include "oracles/oracle.h"
 
-static const char *const rerun_names[OD_RERUNS] = {"after a reset", "with new sessions", "on a fresh engine"};
+static const char *const rerun_names[OD_RERUNS] = {"after a reset", "with new sessions", "on a fresh engine",
+                                                   "in a fresh process"};
 
 static void judge(od_ruling *out, const od_evidence *ev) {
     for (int i = 0; i < OD_RERUNS; i++) {
@@ -15,7 +16,9 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         return;
     }
     for (int i = 0; i < OD_RERUNS; i++)
-        if (ev->rerun[i].ran && ev->rerun[i].status == OD_OK && ev->difference[i].call == ev->fast.n_call)
+        if (i == OD_RERUN_PROCESS && !ev->setup->process)
+            continue;
+        else if (ev->rerun[i].ran && ev->rerun[i].status == OD_OK && ev->difference[i].call == ev->fast.n_call)
             continue;
         else {
             od_rule(out, OD_INCONCLUSIVE, "no play %s came to its end", rerun_names[i]);
@@ -26,7 +29,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
 
 const od_oracle od_oracle_determinism = {
     .name = "determinism",
-    .about = "any bit differs between reruns: same engine, new sessions, fresh engine",
+    .about = "any bit differs between reruns: same engine, new sessions, fresh engine, fresh process",
     .in_fuzz = true,
     .required = true,
     .needs = OD_NEED_RERUN | OD_NEED_FRESH,

@@ -8,6 +8,7 @@
 #include "oracles/cli/cli.h"
 #include "oracles/finding.h"
 #include "oracles/tolerance.h"
+#include "oracles/worker.h"
 
 enum { MAX_NOT_CHECKED = 8, COMMAND = 4096 };
 
@@ -31,6 +32,9 @@ struct od_batch {
     od_tally tally;
     od_table_row *rows;
     size_t n_row, cap_row;
+    const od_engine_api *process; /* the fast path, a new process each time; NULL: it could not be started */
+    uint64_t process_every;       /* cases; 0: none */
+    char no_process[200];
     double start;
 };
 
@@ -137,7 +141,8 @@ static void list_not_checked(od_batch *b) {
     if (strcmp(fast, "twin") == 0)
         b->not_checked[b->n_not_checked++] =
             "races within a warp, tensor cores, TF32, cuBLAS: the twin runs on the CPU";
-    b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
+    b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels";
+    if (b->no_process[0]) b->not_checked[b->n_not_checked++] = b->no_process;
     if (!b->args->weights || !(b->judge.setup.oracles & od_oracle_bit(&od_oracle_vacuity)))
         b->not_checked[b->n_not_checked++] = "that every weight tensor is read (vacuity with --weights)";
     const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
@@ -153,6 +158,26 @@ static void list_not_checked(od_batch *b) {
     for (unsigned i = 0; i < OD_ORACLES; i++)
         if (left >> i & 1) od_append_word(b->not_asked, sizeof b->not_asked, od_oracle_at(i)->name);
     b->not_checked[b->n_not_checked++] = b->not_asked;
+}
+
+/* The rerun in a fresh process: for whom it is played, and why not for all. A machine that starts no processes runs all
+ * the same. */
+static void choose_process(od_batch *b) {
+    const od_args *a = b->args;
+    od_error e = {0};
+    const bool costly = strcmp(b->judge.setup.fast->name, "gpu") == 0; /* a process takes CUDA's start, each time */
+    b->process_every = a->has_process ? a->process : b->fuzz ? 0 : costly ? 16 : 1;
+    if (!(b->judge.setup.oracles & od_oracle_bit(&od_oracle_determinism))) b->process_every = 0;
+    if (b->process_every == 0) {
+        snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process (--process 1)");
+    } else if (od_cli_worker(&b->process, b->judge.setup.fast->name, true, a->timeout, &e) != OD_OK) {
+        b->process_every = 0;
+        snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process: %.150s", e.text);
+    } else if (b->process_every > 1) {
+        snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process, but for one case of %llu",
+                 (unsigned long long)b->process_every);
+    }
+    b->judge.setup.process = b->process;
 }
 
 enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, od_error *e) {
@@ -184,6 +209,8 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     if (od_cli_find_engine(&b->judge.setup.arbiter, "ref64", NULL) != OD_OK) b->judge.setup.arbiter = NULL;
     b->judge.setup.always_arbiter = args->arbiter;
     b->judge.weights = args->weights;
+    b->judge.setup.isolated = args->isolate;
+    choose_process(b);
     b->judge.setup.detail = args->json != NULL;
     od_environment_fill(&b->env);
     make_tail(b);
@@ -200,6 +227,7 @@ void od_batch_destroy(od_batch *b) {
     free(b->rows);
     od_judge_free(&b->judge);
     od_known_free(&b->known);
+    od_worker_engines_end();
     free(b);
 }
 
@@ -301,6 +329,7 @@ static enum od_status add_row(od_batch *b, const char *name, const char *finding
 enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error *e) {
     od_verdict *v = &b->verdict;
     char name[OD_CASE_PATH], finding[OD_CASE_PATH * 2] = "", command[COMMAND + 2048];
+    b->judge.setup.process = b->process_every && b->tally.cases % b->process_every == 0 ? b->process : NULL;
     od_judge_case(v, &b->judge, c);
     od_cli_stem(name, sizeof name, path);
     od_tally_add(&b->tally, v, name);
