@@ -27,6 +27,7 @@ static void note_worst(od_tally *t, const od_verdict *v, const char *name) {
 void od_tally_add(od_tally *t, const od_verdict *v, const char *name) {
     t->cases++;
     t->outcome[v->outcome]++;
+    t->flaky += v->recheck.judged > 0 && od_recheck_is_flaky(&v->recheck);
     t->bad_input += v->bad_input;
     for (unsigned i = 0; i < OD_ORACLES; i++) {
         if (!(v->asked >> i & 1)) continue;

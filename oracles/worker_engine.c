@@ -70,7 +70,7 @@ static enum od_status hello(place *p, od_worker *w, bool first, od_error *e) {
     if (s != OD_OK) return s;
     s = read_hello(p, answer, first, e);
     json_decref(answer);
-    return s == OD_OK ? s : od_error_prefix(e, "%.60s", p->argv[0]);
+    return s == OD_OK || !e ? s : od_error_prefix(e, "%.60s", p->argv[0]);
 }
 
 /* The place's worker, alive: a new one where there is none, or the old one died. */

@@ -141,7 +141,9 @@ static enum od_status lost(od_worker *w, const char *request, od_error *e) {
 }
 
 enum od_status od_worker_broken(od_worker *w, const char *request, od_error *e) {
-    od_error copy = *e;
+    od_error own = {0};
+    if (!e) e = &own;
+    const od_error copy = *e;
     od_fail(e, OD_DEVICE_FAULT, "the worker of %s broke the protocol in %s: %.300s", w->name, request, copy.text);
     return gone(w, e);
 }

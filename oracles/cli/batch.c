@@ -14,7 +14,7 @@ enum { MAX_NOT_CHECKED = 8, COMMAND = 4096 };
 
 struct od_batch {
     const od_args *args;
-    od_judge judge;
+    od_judge judge, again; /* again: buffers for rechecks */
     od_known known;
     od_verdict verdict;
     od_environment env;
@@ -33,6 +33,7 @@ struct od_batch {
     od_table_row *rows;
     size_t n_row, cap_row;
     const od_engine_api *process; /* the fast path, a new process each time; NULL: it could not be started */
+    bool has_process;             /* it was tried */
     uint64_t process_every;       /* cases; 0: none */
     char no_process[200];
     double start;
@@ -168,6 +169,7 @@ static void choose_process(od_batch *b) {
     const bool costly = strcmp(b->judge.setup.fast->name, "gpu") == 0; /* a process takes CUDA's start, each time */
     b->process_every = a->has_process ? a->process : b->fuzz ? 0 : costly ? 16 : 1;
     if (!(b->judge.setup.oracles & od_oracle_bit(&od_oracle_determinism))) b->process_every = 0;
+    b->has_process = b->process_every > 0;
     if (b->process_every == 0) {
         snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process (--process 1)");
     } else if (od_cli_worker(&b->process, b->judge.setup.fast->name, true, a->timeout, &e) != OD_OK) {
@@ -226,6 +228,7 @@ void od_batch_destroy(od_batch *b) {
     for (size_t i = 0; i < b->n_row; i++) od_table_row_free(&b->rows[i]);
     free(b->rows);
     od_judge_free(&b->judge);
+    od_judge_free(&b->again);
     od_known_free(&b->known);
     od_worker_engines_end();
     free(b);
@@ -313,6 +316,16 @@ static void reproduce(char *text, size_t size, const od_batch *b, const char *pa
     snprintf(text + at, size - at, " %s", b->tail);
 }
 
+/* A finding is judged again before it is told; here, and in a fresh process where one can be started. */
+static void recheck(od_batch *b, od_case *c) {
+    if (b->verdict.outcome != OD_FINDING) return;
+    od_error e;
+    if (!b->has_process && od_cli_worker(&b->process, b->judge.setup.fast->name, true, b->args->timeout, &e) != OD_OK)
+        b->process = NULL;
+    b->has_process = true;
+    od_recheck_finding(&b->verdict, &b->again, &b->judge, c, b->process);
+}
+
 static enum od_status add_row(od_batch *b, const char *name, const char *finding, const char *command, od_error *e) {
     if (b->fuzz && b->verdict.outcome <= OD_PASS) return OD_OK; /* thousands of them: only the counts */
     if (b->n_row == b->cap_row) {
@@ -331,6 +344,7 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
     char name[OD_CASE_PATH], finding[OD_CASE_PATH * 2] = "", command[COMMAND + 2048];
     b->judge.setup.process = b->process_every && b->tally.cases % b->process_every == 0 ? b->process : NULL;
     od_judge_case(v, &b->judge, c);
+    recheck(b, c);
     od_cli_stem(name, sizeof name, path);
     od_tally_add(&b->tally, v, name);
     const char *out = b->args->out ? b->args->out : b->fuzz ? "out" : NULL;
@@ -399,6 +413,9 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
     if (t->probed)
         printf("weights: %llu tensors of %llu model classes changed in turn, %llu without a say in their case\n",
                (unsigned long long)t->n_weight, (unsigned long long)t->probed, (unsigned long long)t->n_idle);
+    if (t->flaky)
+        printf("flaky: %llu of %llu findings did not come each time they were judged\n", (unsigned long long)t->flaky,
+               (unsigned long long)t->outcome[OD_FINDING]);
     if (t->fallbacks)
         printf("left the fast path: %llu calls of %llu cases ran as plain launches, beyond their limit of captures\n",
                (unsigned long long)t->fallbacks, (unsigned long long)t->fell_back);

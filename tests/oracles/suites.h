@@ -26,5 +26,6 @@ Suite *suite_explain(void);
 Suite *suite_rerun(void);
 Suite *suite_consistency(void);
 Suite *suite_worker(void);
+Suite *suite_recheck(void);
 
 #endif

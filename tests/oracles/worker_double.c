@@ -1,7 +1,7 @@
-/* Modes: echo: its answer is the window that it was given; an engine's name (fake, causal, weights: fake and reads
- * every weight), or what goes wrong in cases of batch 3 alone: crash-WHAT, exit-WHAT, hang-WHAT in the call WHAT; drop:
- * the last element of every tensor is lost; pid: launches is the process's number; say-N: no engine at all, but answer
- * N of a list that no worker should give. */
+/* Modes: fake, causal: that engine; weights: fake, which reads every weight; lie: fake with a wrong loc; echo: its
+ * answer is the window that it was given; drop: the last element of every tensor is lost; pid: launches is the
+ * process's number; crash-WHAT, exit-WHAT, hang-WHAT: that happens in the call WHAT in cases of batch 3; say-N: no
+ * engine at all, but answer N of a list that no worker should give. */
 #include "tests/oracles/worker_double.h"
 
 #include <signal.h>
@@ -159,6 +159,7 @@ int worker_double(const char *mode) {
     if (sscanf(mode, "say-%u", &n) == 1) return babble(n);
     inner = strcmp(mode, "causal") == 0 ? causal_engine() : fake_fast();
     fake_fast_knobs.reads_weights = strcmp(mode, "weights") == 0;
+    if (strcmp(mode, "lie") == 0) fake_fast_knobs = (fake_knobs){.lie = FAKE_ADD, .tensor = 1, .call = 2, .add = 1};
     api = *inner;
     wrong = mode;
     if (strchr(mode, '-')) {
