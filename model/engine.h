@@ -98,4 +98,10 @@ typedef struct od_engine_api {
     void (*fail_alloc)(od_engine *engine, uint64_t host_call);   /* the n-th host allocation from now fails; 0: none */
 } od_engine_api;
 
+/* What a shared object exports to be an engine (`--fast ./x.so`, docs/worker.md): its api, valid for as long as it is
+ * loaded. It is loaded in a process of its own, which it may bring down. The name has up to 20 letters, digits and _-.
+ * and is none of those above. The object brings what it needs: it finds no function of this program. */
+#define OD_ENGINE_ENTRY "od_engine_entry"
+const od_engine_api *od_engine_entry(void);
+
 #endif

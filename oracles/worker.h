@@ -33,4 +33,7 @@ void od_worker_engines_end(void);
  * more use. Owns none of the descriptors. */
 enum od_status od_worker_serve(const od_engine_api *api, int in, int out, int memory, od_error *e);
 
+/* Serves nothing: answers the first request with what is wrong. */
+enum od_status od_worker_refuse(int in, int out, od_error *e);
+
 #endif

@@ -127,7 +127,10 @@ static enum od_status died(od_worker *w, int status, const char *request, od_err
         od_fail(e, OD_CRASHED, "the worker of %s died of SIG%s (%s) in %s", w->name, name ? name : "?",
                 words ? words : "?", request);
     } else {
-        od_fail(e, OD_CRASHED, "the worker of %s exited with status %d in %s", w->name, WEXITSTATUS(status), request);
+        const int code = WEXITSTATUS(status);
+        const char *name = code > 128 ? sigabbrev_np(code - 128) : NULL; /* so a shell tells of what it started */
+        od_fail(e, OD_CRASHED, "the worker of %s exited with status %d%s%s%s in %s", w->name, code, name ? " (SIG" : "",
+                name ? name : "", name ? ")" : "", request);
     }
     return gone(w, e);
 }

@@ -339,3 +339,13 @@ enum od_status od_worker_serve(const od_engine_api *api, int in, int out, int me
     free(s);
     return status;
 }
+
+enum od_status od_worker_refuse(int in, int out, od_error *e) {
+    od_wire wire = {.in = in, .out = out, .memory = -1};
+    od_error unheard = {0};
+    json_t *request;
+    enum od_status s = od_wire_receive(&request, &wire, INFINITY, &unheard);
+    if (s != OD_OK) return s;
+    json_decref(request);
+    return od_wire_send(&wire, od_wire_status(e->status, e), INFINITY, &unheard);
+}

@@ -11,7 +11,7 @@
 enum { MAX_BATCH = 65536, MAX_DECODES = 4096, MAX_PAIRS = 100000 };
 
 static const struct argp_option common_options[] = {
-    {"ref", OD_KEY_REF, "ENGINE", 0, "Reference engine (default ref)", 10},
+    {"ref", OD_KEY_REF, "ENGINE", 0, "Reference engine (default ref); also ./FILE.so or exec:COMMAND", 10},
     {"fast", OD_KEY_FAST, "ENGINE", 0, "Fast path (default gpu where a device is found, else twin)", 10},
     {"set", OD_KEY_SET, "NAME=VALUE", 0, "Put a switch over the cases' own; `list` shows them. Repeatable", 10},
     {"model", OD_KEY_MODEL, "DIR", 0, "Weights of config.json and model.safetensors instead of the cases' own", 10},

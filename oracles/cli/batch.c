@@ -109,9 +109,10 @@ static void make_tail(od_batch *b) {
     const od_args *a = b->args;
     size_t size = sizeof b->tail;
     od_append_word(b->tail, size, "--ref");
-    od_append_word(b->tail, size, b->judge.setup.ref->name);
+    od_append_word(b->tail, size, a->ref ? a->ref : b->judge.setup.ref->name);
     od_append_word(b->tail, size, "--fast");
-    od_append_word(b->tail, size, b->judge.setup.fast->name);
+    od_append_word(b->tail, size, a->fast ? a->fast : b->judge.setup.fast->name);
+    if (a->isolate) od_append_word(b->tail, size, "--isolate");
     for (size_t i = 0; i < a->n_set; i++) {
         od_append_word(b->tail, size, "--set");
         od_append_word(b->tail, size, a->set[i]);
@@ -170,9 +171,10 @@ static void choose_process(od_batch *b) {
     b->process_every = a->has_process ? a->process : b->fuzz ? 0 : costly ? 16 : 1;
     if (!(b->judge.setup.oracles & od_oracle_bit(&od_oracle_determinism))) b->process_every = 0;
     b->has_process = b->process_every > 0;
+    const char *name = a->fast ? a->fast : b->judge.setup.fast->name;
     if (b->process_every == 0) {
         snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process (--process 1)");
-    } else if (od_cli_worker(&b->process, b->judge.setup.fast->name, true, a->timeout, &e) != OD_OK) {
+    } else if (od_cli_worker(&b->process, name, true, a->timeout, &e) != OD_OK) {
         b->process_every = 0;
         snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process: %.150s", e.text);
     } else if (b->process_every > 1) {
@@ -211,7 +213,8 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     if (od_cli_find_engine(&b->judge.setup.arbiter, "ref64", NULL) != OD_OK) b->judge.setup.arbiter = NULL;
     b->judge.setup.always_arbiter = args->arbiter;
     b->judge.weights = args->weights;
-    b->judge.setup.isolated = args->isolate;
+    b->judge.setup.isolated =
+        args->isolate || (args->ref && od_cli_is_foreign(args->ref)) || (args->fast && od_cli_is_foreign(args->fast));
     choose_process(b);
     b->judge.setup.detail = args->json != NULL;
     od_environment_fill(&b->env);
@@ -319,9 +322,9 @@ static void reproduce(char *text, size_t size, const od_batch *b, const char *pa
 /* A finding is judged again before it is told; here, and in a fresh process where one can be started. */
 static void recheck(od_batch *b, od_case *c) {
     if (b->verdict.outcome != OD_FINDING) return;
+    const char *name = b->args->fast ? b->args->fast : b->judge.setup.fast->name;
     od_error e;
-    if (!b->has_process && od_cli_worker(&b->process, b->judge.setup.fast->name, true, b->args->timeout, &e) != OD_OK)
-        b->process = NULL;
+    if (!b->has_process && od_cli_worker(&b->process, name, true, b->args->timeout, &e) != OD_OK) b->process = NULL;
     b->has_process = true;
     od_recheck_finding(&b->verdict, &b->again, &b->judge, c, b->process);
 }

@@ -115,11 +115,21 @@ int od_complain(const od_error *e);
 
 /* Engine i of the list; NULL past the end. */
 const od_engine_api *od_cli_engine(size_t i);
+
+/* By name; out may be NULL. OD_BAD_INPUT lists the names. */
 enum od_status od_cli_find_engine(const od_engine_api **out, const char *name, od_error *e);
 
 /* The pair that the arguments ask for, ready (probed), and why[size]. OD_NO_DEVICE where one is missing. */
 enum od_status od_cli_pair(const od_engine_api **ref, const od_engine_api **fast, char *why, size_t size,
                            const od_args *args, od_error *e);
+
+/* ---- foreign.c --------------------------------------------------------------------------------------------------- */
+
+/* "./x.so", "exec:COMMAND". */
+bool od_cli_is_foreign(const char *name);
+
+/* Loads a shared object into this process, which it may bring down: workers do. OD_BAD_INPUT says what is wrong. */
+enum od_status od_cli_load_engine(const od_engine_api **out, const char *path, od_error *e);
 
 /* The engine of that name in workers (oracles/worker.h): one for all its engines, or with `fresh` one for each. Errors
  * name it. */

@@ -3,7 +3,6 @@
 
 #include "gpu/gpu.h"
 #include "oracles/cli/cli.h"
-#include "oracles/worker.h"
 #include "ref/ref.h"
 
 const od_engine_api *od_cli_engine(size_t i) {
@@ -20,45 +19,39 @@ enum od_status od_cli_find_engine(const od_engine_api **out, const char *name, o
     const od_engine_api *api;
     for (size_t i = 0; (api = od_cli_engine(i)); i++) {
         if (strcmp(api->name, name) != 0) continue;
-        *out = api;
+        if (out) *out = api;
         return OD_OK;
     }
-    return od_fail(e, OD_BAD_INPUT, "no engine is called '%s' (there are ref, ref64, gpu, twin)", name);
+    return od_fail(e, OD_BAD_INPUT,
+                   "no engine is called '%s' (there are ref, ref64, gpu, twin, ./FILE.so, exec:COMMAND)", name);
 }
 
 static enum od_status ready(const od_engine_api *api, od_error *e) {
     return api->probe ? api->probe(e) : OD_OK; /* its message names the engine */
 }
 
+/* The engine of that name, ready; with `isolate`, and from outside always, in a worker. */
+static enum od_status find_ready(const od_engine_api **out, const char *name, const od_args *args, od_error *e) {
+    const bool foreign = od_cli_is_foreign(name);
+    enum od_status s = foreign ? OD_OK : od_cli_find_engine(out, name, e);
+    if (s == OD_OK && !foreign) s = ready(*out, e);
+    if (s == OD_OK && (foreign || args->isolate)) s = od_cli_worker(out, name, false, args->timeout, e);
+    return s == OD_OK && foreign ? ready(*out, e) : s;
+}
+
 enum od_status od_cli_pair(const od_engine_api **ref, const od_engine_api **fast, char *why, size_t size,
                            const od_args *args, od_error *e) {
-    enum od_status s = od_cli_find_engine(ref, args->ref ? args->ref : "ref", e);
-    if (s == OD_OK && args->fast) s = od_cli_find_engine(fast, args->fast, e);
+    const char *name = args->fast;
+    enum od_status s = find_ready(ref, args->ref ? args->ref : "ref", args, e);
     if (s != OD_OK) return s;
-    if (args->fast) {
+    if (name) {
         snprintf(why, size, "as asked for");
     } else {
         od_error missing = {0};
-        *fast = od_gpu_engine();
-        if ((*fast)->probe(&missing) == OD_OK) {
-            snprintf(why, size, "a CUDA device was found");
-        } else {
-            *fast = od_twin_engine();
-            snprintf(why, size, "%.300s", missing.text);
-        }
+        name = ready(od_gpu_engine(), &missing) == OD_OK ? "gpu" : "twin";
+        snprintf(why, size, "%.300s", missing.status == OD_OK ? "a CUDA device was found" : missing.text);
     }
-    s = ready(*ref, e);
-    if (s == OD_OK) s = ready(*fast, e);
-    if (s == OD_OK && args->isolate) s = od_cli_worker(ref, (*ref)->name, false, args->timeout, e);
-    if (s == OD_OK && args->isolate) s = od_cli_worker(fast, (*fast)->name, false, args->timeout, e);
-    return s;
-}
-
-enum od_status od_cli_worker(const od_engine_api **out, const char *name, bool fresh, double timeout, od_error *e) {
-    const char *const argv[] = {"/proc/self/exe", "worker", "--engine", name, NULL};
-    const od_worker_terms terms = {.name = name, .argv = argv, .timeout = timeout, .fresh = fresh};
-    const enum od_status s = od_worker_engine(out, &terms, e);
-    return s == OD_OK ? s : od_error_prefix(e, "engine %.100s in a worker", name);
+    return find_ready(fast, name, args, e);
 }
 
 enum od_status od_cli_device(char *device, size_t device_size, char *math, size_t math_size, const od_engine_api *api,

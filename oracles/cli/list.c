@@ -29,7 +29,9 @@ static bool list_engines(void) {
         const char *row[] = {api->name, s == OD_OK ? "ready" : "missing", g.text[g.n], api->about ? api->about : ""};
         memcpy(&g.cell[g.n * COLUMNS], row, sizeof row);
     }
-    return od_grid_print(columns, COLUMNS, 0, g.cell, g.n);
+    const bool ok = od_grid_print(columns, COLUMNS, 0, g.cell, g.n);
+    puts("from outside: ./FILE.so, or exec:COMMAND (docs/worker.md)");
+    return ok;
 }
 
 static bool list_oracles(void) {

@@ -34,16 +34,20 @@ static int run(const od_args *args) {
     enum od_status s = OD_OK;
     if (!args->engine || args->n_rest > 0)
         s = od_fail(&e, OD_BAD_INPUT, "worker: takes --engine NAME and nothing else");
-    if (s == OD_OK) s = od_cli_find_engine(&api, args->engine, &e);
-    if (s == OD_OK) s = take_stream(&in, &out, &e);
+    const bool foreign = s == OD_OK && od_cli_is_foreign(args->engine);
+    if (s == OD_OK && !foreign) s = od_cli_find_engine(&api, args->engine, &e);
+    if (s == OD_OK) s = take_stream(&in, &out, &e); /* before foreign code may print */
     if (s != OD_OK) return od_complain(&e);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
+    if (foreign && od_cli_load_engine(&api, args->engine, &e) != OD_OK)
+        return od_worker_refuse(in, out, &e) == OD_OK ? OD_EXIT_USAGE : OD_EXIT_ENVIRONMENT;
     s = od_worker_serve(api, in, out, OD_WIRE_MEMORY, &e);
     return s == OD_IO ? OD_EXIT_PASS : od_complain(&e); /* the stream ended: as it should */
 }
 
-static const struct argp_option options[] = {{"engine", OD_KEY_ENGINE, "ENGINE", 0, "ref, ref64, gpu, twin", 0}, {0}};
+static const struct argp_option options[] = {
+    {"engine", OD_KEY_ENGINE, "ENGINE", 0, "ref, ref64, gpu, twin, ./FILE.so", 0}, {0}};
 
 const od_command od_cmd_worker = {.name = "worker",
                                   .usage = "",

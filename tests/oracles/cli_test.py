@@ -113,7 +113,7 @@ def help_and_lists_are_exit_0():
                     "shrink", "explain", "worker"):
         assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
     listed = exits(0, "list").stdout
-    for word in ("ref64", "twin", "accuracy", "determinism", "toto-open-base", "captures"):
+    for word in ("ref64", "twin", "exec:COMMAND", "accuracy", "determinism", "toto-open-base", "captures"):
         assert word in listed, word
     oracles = exits(0, "list", "--oracles").stdout
     assert [l.split()[0] for l in oracles.splitlines() if l.startswith("consistency")] == ["consistency"] + [

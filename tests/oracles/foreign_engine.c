@@ -1,0 +1,46 @@
+/* A shared object as somebody else would build it: the twin under another name, which goes wrong in cases of batch 3 as
+ * FOREIGN says: crash, hang, lie (one element of one tensor), abi (in all of them). */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gpu/gpu.h"
+
+static const od_engine_api *inner;
+static od_engine_api api;
+static const char *mode = "";
+static bool bad;
+
+static enum od_status session_open(od_session **out, od_engine *engine, size_t batch, size_t variates, size_t limit,
+                                   od_error *e) {
+    bad = batch == 3;
+    return inner->session_open(out, engine, batch, variates, limit, e);
+}
+
+static enum od_status decode(od_session *session, const od_window *next, od_error *e) {
+    if (bad && strcmp(mode, "crash") == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        raise(SIGSEGV);
+    }
+    while (bad && strcmp(mode, "hang") == 0) sleep(1000);
+    return inner->decode(session, next, e);
+}
+
+static enum od_status outputs(od_session *session, od_outputs *out, od_error *e) {
+    const enum od_status s = inner->outputs(session, out, e);
+    if (s == OD_OK && bad && strcmp(mode, "lie") == 0) ((float *)(uintptr_t)out->tensor[0].data)[1] += 0.5f;
+    return s;
+}
+
+const od_engine_api *od_engine_entry(void) {
+    if (getenv("FOREIGN")) mode = getenv("FOREIGN");
+    inner = od_twin_engine();
+    api = *inner;
+    api.abi += strcmp(mode, "abi") == 0;
+    api.name = strcmp(mode, "name") == 0 ? "twin" : "wrapped";
+    api.session_open = session_open;
+    api.decode = decode;
+    api.outputs = outputs;
+    return &api;
+}

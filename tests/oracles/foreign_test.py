@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Engines from outside: foreign_test.py ORACLE_DIFF SOURCE_DIR FOREIGN_ENGINE_SO OTHER_SO
+
+A shared object that wraps the twin answers bit by bit as the twin does; what it does wrong is found, with the right exit
+code, and the run goes on. The same for a command that speaks the protocol.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from cli_harness import GOOD, PROGRAM, SOURCE, check, exits, main, refuses, write
+
+OBJECT, OTHER = os.path.abspath(sys.argv[3]), os.path.abspath(sys.argv[4])
+CASE = os.path.join(SOURCE, "corpus/forward/autoregressive-8-cached-own.json")
+SCRIPT = f"exec:{sys.executable} {os.path.join(SOURCE, 'tests/oracles/exec_engine.py')}"
+
+
+def cases(*args):
+    """Exit code and case lines of a run."""
+    done = subprocess.run([PROGRAM, *args, "--json", "r.jsonl"], capture_output=True, text=True, timeout=240)
+    with open("r.jsonl", encoding="utf-8") as f:
+        return done.returncode, [l for l in map(json.loads, f) if l["type"] == "case"], done
+
+
+def with_mode(mode, *args):
+    os.environ["FOREIGN"] = mode
+    try:
+        return cases(*args)
+    finally:
+        del os.environ["FOREIGN"]
+
+
+@check
+def a_shared_object_answers_bit_by_bit_as_what_it_wraps():
+    tensors = []
+    for fast in ("twin", OBJECT):
+        code, lines, done = cases("run", CASE, "--fast", fast, "--arbiter")
+        assert code == 0, done.stdout + done.stderr
+        tensors.append((lines[0]["tensors"], lines[0]["arbiter"], lines[0]["engines"]))
+    assert tensors[0] == tensors[1] and tensors[0][0]
+    assert lines[0]["pair"] == "ref:wrapped"
+    exits(0, *lines[0]["command"].split()[1:])
+    code, lines, done = cases("run", CASE, "--ref", OBJECT, "--fast", "twin", "--only", "accuracy")
+    assert code == 0 and lines[0]["pair"] == "wrapped:twin", done.stdout + done.stderr
+
+
+@check
+def a_shared_object_that_goes_wrong_is_found_and_the_run_goes_on():
+    os.mkdir("cases")
+    write("cases/a.json", GOOD.replace('"batch": 1', '"batch": 3'))
+    write("cases/b.json", GOOD)
+    found = {"crash": "engine/crash/decode/", "hang": "engine/hang/decode/", "lie": "accuracy/df/"}
+    for mode, signature in found.items():
+        code, lines, done = with_mode(mode, "replay", "cases", "--fast", OBJECT, "--timeout", "0.5", "--only",
+                                      "accuracy", "--out", "o")
+        assert code == 1, (mode, done.stdout, done.stderr)
+        assert [l["verdict"] for l in lines] == ["FINDING", "PASS"], (mode, done.stdout)
+        assert lines[0]["signature"].startswith(signature), (mode, lines[0]["signature"])
+        assert lines[0]["recheck"] == {"judged": 2, "shown": 2, "process_judged": 1, "process_shown": 1,
+                                       "flaky": False}, (mode, lines[0])
+        assert ("SIGSEGV (Segmentation fault)" in done.stdout) == (mode == "crash"), done.stdout
+        assert ("within 0.5 s" in done.stdout) == (mode == "hang"), done.stdout
+
+
+@check
+def what_is_no_engine_is_refused_in_one_line():
+    write("good.json", GOOD)
+    write("text.so", "no object")
+    refuses(2, "no such file", "run", "good.json", "--fast", "./absent.so")
+    refuses(2, "text.so", "run", "good.json", "--fast", "text.so")
+    refuses(3, "exited with status 7 in hello", "run", "good.json", "--fast", "exec:exit 7")
+    refuses(3, "broke the protocol in hello", "run", "good.json", "--fast", "exec:cat")
+    refuses(3, "gave no answer to hello within 0.2 s", "run", "good.json", "--fast", "exec:sleep 5", "--timeout", "0.2")
+    shutil.copy(OTHER, "other.so")
+    refuses(2, "exports no od_engine_entry", "run", "good.json", "--fast", "other.so")
+    os.environ["FOREIGN"] = "abi"
+    refuses(2, "is built for engine ABI 3; this program has 2", "run", "good.json", "--fast", OBJECT)
+    os.environ["FOREIGN"] = "name"
+    refuses(2, "calls itself 'twin'", "run", "good.json", "--fast", OBJECT)
+    del os.environ["FOREIGN"]
+
+
+@check
+def a_command_is_an_engine():
+    write("good.json", GOOD)
+    only = ("--only", "accuracy", "--only", "determinism")
+    code, lines, done = cases("run", "good.json", "--fast", SCRIPT, *only)
+    assert code == 1 and lines[0]["signature"].startswith("accuracy/") and lines[0]["pair"] == "ref:ones", done.stdout
+    verdicts = {o["oracle"]: o["verdict"] for o in lines[0]["oracles"]}
+    assert verdicts == {"engine": "PASS", "accuracy": "FINDING", "determinism": "PASS"}, verdicts
+    assert {t["step"] for t in lines[0]["tensors"]} == {"prefill", "decode"}
+    code, lines, done = cases("run", "good.json", "--ref", SCRIPT, "--fast", SCRIPT + " again", *only)
+    assert code == 0 and lines[0]["verdict"] == "PASS", done.stdout + done.stderr
+    twin = f"exec:{PROGRAM} worker --engine {OBJECT}"
+    assert cases("run", CASE, "--fast", twin, "--only", "accuracy")[0] == 0
+
+
+@check
+def a_command_that_goes_wrong_is_found():
+    write("good.json", GOOD)
+    found = {"crash": ("engine/crash/decode/", "SIGABRT"), "garbage": ("engine/fault/prefill/", "is no JSON"),
+             "outside": ("engine/fault/prefill/", "outside of the shared memory")}
+    for mode, (signature, word) in found.items():
+        code, lines, done = cases("run", "good.json", "--fast", f"{SCRIPT} {mode}", "--only", "accuracy")
+        assert code == 1 and lines[0]["signature"].startswith(signature), (mode, done.stdout, done.stderr)
+        assert word in lines[0]["reason"], lines[0]["reason"]
+    refuses(3, "broke the protocol in hello", "run", "good.json", "--fast", f"{SCRIPT} print")
+
+
+main()
