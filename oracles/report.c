@@ -105,6 +105,14 @@ static bool is_validation(const od_results *r) {
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
+/* A finding that did not come each time is told with its rate. */
+static void put_recheck(FILE *f, const json_t *line) {
+    const json_t *again = json_object_get(line, "recheck");
+    if (!json_is_true(json_object_get(again, "flaky"))) return;
+    fprintf(f, " (flaky: %.0f of %.0f)", od_json_number(again, "shown") + od_json_number(again, "process_shown"),
+            od_json_number(again, "judged") + od_json_number(again, "process_judged"));
+}
+
 static void put_case_details(FILE *f, const json_t *line, const char *oracle) {
     const json_t *worst = worst_tensor(line), *ruling = oracle ? ruling_of(line, oracle) : NULL;
     const char *reason = od_json_text(line, "reason");
@@ -113,6 +121,7 @@ static void put_case_details(FILE *f, const json_t *line, const char *oracle) {
     else if (worst)
         fprintf(f, "worst %s/%s, %.1f %% of the contract", od_json_text(worst, "tensor"), od_json_text(worst, "step"),
                 100 * od_json_number(line, "share"));
+    put_recheck(f, line);
     if (!ruling || reason[0]) return;
     const json_t *fast = json_object_get(json_object_get(line, "engines"), "fast");
     double value = od_json_number(ruling, "value");

@@ -8,7 +8,6 @@
 #include "oracles/cli/cli.h"
 #include "oracles/finding.h"
 #include "oracles/tolerance.h"
-#include "oracles/worker.h"
 
 enum { MAX_NOT_CHECKED = 8, COMMAND = 4096 };
 
@@ -169,11 +168,12 @@ static void choose_process(od_batch *b) {
     od_error e = {0};
     const bool costly = strcmp(b->judge.setup.fast->name, "gpu") == 0; /* a process takes CUDA's start, each time */
     b->process_every = a->has_process ? a->process : b->fuzz ? 0 : costly ? 16 : 1;
-    if (!(b->judge.setup.oracles & od_oracle_bit(&od_oracle_determinism))) b->process_every = 0;
+    const bool asked = b->judge.setup.oracles & od_oracle_bit(&od_oracle_determinism);
+    if (!asked) b->process_every = 0;
     b->has_process = b->process_every > 0;
     const char *name = a->fast ? a->fast : b->judge.setup.fast->name;
     if (b->process_every == 0) {
-        snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process (--process 1)");
+        snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process%s", asked ? " (--process 1)" : "");
     } else if (od_cli_worker(&b->process, name, true, a->timeout, &e) != OD_OK) {
         b->process_every = 0;
         snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process: %.150s", e.text);
@@ -233,7 +233,6 @@ void od_batch_destroy(od_batch *b) {
     od_judge_free(&b->judge);
     od_judge_free(&b->again);
     od_known_free(&b->known);
-    od_worker_engines_end();
     free(b);
 }
 

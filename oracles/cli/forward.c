@@ -87,7 +87,10 @@ static int run(const od_args *a) {
     enum od_xpos_center xpos = a->xpos && strcmp(a->xpos, "origin") == 0 ? OD_XPOS_ORIGIN : OD_XPOS_CALL;
     enum od_status s = needed(a, &e);
     for (size_t i = 0; s == OD_OK && i < a->n_set; i++) s = od_options_set(&options, a->set[i], &e);
-    if (s == OD_OK) s = od_cli_find_engine(&api, a->engine, &e);
+    if (s == OD_OK && od_cli_is_foreign(a->engine))
+        s = od_cli_worker(&api, a->engine, false, a->timeout, &e);
+    else if (s == OD_OK)
+        s = od_cli_find_engine(&api, a->engine, &e);
     if (s == OD_OK && api->probe) s = api->probe(&e);
     if (s == OD_OK) s = od_cli_writable(a->out, false, &e);
     if (s == OD_OK) s = od_model_load(&model, a->model, xpos, warning, sizeof warning, &e);
@@ -104,7 +107,7 @@ static int run(const od_args *a) {
 }
 
 static const struct argp_option options[] = {
-    {"engine", OD_KEY_ENGINE, "E", 0, "ref, ref64, gpu or twin", 0},
+    {"engine", OD_KEY_ENGINE, "E", 0, "ref, ref64, gpu or twin; also ./FILE.so or exec:COMMAND", 0},
     {"model", OD_KEY_MODEL, "DIR", 0, "Folder with config.json and model.safetensors", 0},
     {"case", OD_KEY_CASE, "FILE", 0, "in.series, in.padding_mask, in.id_mask of this file are read", 0},
     {"context", OD_KEY_CONTEXT, "T", 0, "Steps of context; (N - T)/P patches follow", 0},

@@ -47,6 +47,8 @@ bool od_junit_case(od_junit *j, const char *name, const od_verdict *v, const cha
         fputs("\">", f);
         put_escaped(f, v->signature);
         fputs(v->signature[0] ? "\n" : "", f);
+        char again[160];
+        if (v->recheck.judged) fprintf(f, "again: %s\n", od_recheck_text(again, sizeof again, &v->recheck));
         put_escaped(f, command);
         fprintf(f, "</%s>", tag);
     }

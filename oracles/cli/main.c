@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "oracles/cli/cli.h"
+#include "oracles/worker.h"
 
 static const od_command *const commands[] = {
     &od_cmd_run,     &od_cmd_replay, &od_cmd_fuzz,   &od_cmd_new,      &od_cmd_show,
@@ -66,5 +67,6 @@ int main(int argc, char **argv) {
         code = od_complain(&e);
     }
     free(args.rest);
+    od_worker_engines_end();
     return code;
 }

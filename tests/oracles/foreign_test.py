@@ -47,6 +47,19 @@ def a_shared_object_answers_bit_by_bit_as_what_it_wraps():
 
 
 @check
+def forward_and_baseline_take_it_too():
+    vector = os.path.join(SOURCE, "tests/vectors/one-patch")
+    args = ("--model", vector, "--case", os.path.join(vector, "case.safetensors"), "--context", "4")
+    for engine, out in (("twin", "a"), (OBJECT, "b")):
+        exits(0, "forward", "--engine", engine, *args, "--out", out)
+    with open("a", "rb") as a, open("b", "rb") as b:
+        assert a.read() == b.read()
+    write("good.json", GOOD)
+    exits(0, "baseline", "save", "kept", "good.json", "--fast", "twin")
+    exits(0, "baseline", "check", "kept", "--fast", OBJECT)
+
+
+@check
 def a_shared_object_that_goes_wrong_is_found_and_the_run_goes_on():
     os.mkdir("cases")
     write("cases/a.json", GOOD.replace('"batch": 1', '"batch": 3'))

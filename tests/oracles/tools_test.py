@@ -43,7 +43,8 @@ def shrink_writes_a_smaller_case_with_the_finding_and_a_neighbour_without():
 @check
 def a_finding_is_judged_again_before_it_is_told():
     write("far.json", FAR)
-    done = exits(1, "run", "far.json", *ONLY, "--out", "o", "--json", "r.jsonl")
+    done = exits(1, "run", "far.json", *ONLY, "--out", "o", "--json", "r.jsonl", "--junit", "j.xml")
+    assert "again: 3 of 3, 1 of them in a fresh process" in open("j.xml", encoding="utf-8").read()
     assert "  again       3 of 3, 1 of them in a fresh process\n" in done.stdout, done.stdout
     line = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]
     assert line["recheck"] == {"judged": 2, "shown": 2, "process_judged": 1, "process_shown": 1, "flaky": False}
@@ -54,6 +55,14 @@ def a_finding_is_judged_again_before_it_is_told():
     assert done.returncode in (0, 77), done.stdout + done.stderr
     exits(1, "run", line["finding"], *ONLY)
     assert "FINDING 3 of 3" in exits(0, "show", line["finding"]).stdout
+    with open("r.jsonl", encoding="utf-8") as f:
+        lines = [json.loads(l) for l in f]
+    exits(0, "report", "r.jsonl", "--out", "rep")
+    assert "flaky" not in open("rep/report.md", encoding="utf-8").read()
+    lines[1]["recheck"] = {"judged": 7, "shown": 3, "process_judged": 3, "process_shown": 1, "flaky": True}
+    write("flaky.jsonl", "".join(json.dumps(l) + "\n" for l in lines))
+    exits(0, "report", "flaky.jsonl", "--out", "rep")
+    assert " (flaky: 4 of 10)" in open("rep/report.md", encoding="utf-8").read()
 
 
 @check
