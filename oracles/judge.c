@@ -8,7 +8,7 @@ void od_judge_init(od_judge *j, const od_engine_api *ref, const od_engine_api *f
     *j = (od_judge){.setup = {.ref = ref,
                               .fast = fast,
                               .oracles = od_oracles_all(),
-                              .relations = od_relations_all(),
+                              .relations = od_relations_default(),
                               .speed_seconds = 0.2},
                     .required = od_oracles_required()};
 }

@@ -48,7 +48,7 @@ static enum od_status add_oracle(unsigned *oracles, unsigned *relations, const c
     *oracles |= 1u << number;
     const bool related = od_oracle_at(number) == &od_oracle_consistency;
     if (!word[n]) {
-        if (related && relations) *relations = od_relations_all();
+        if (related && relations) *relations |= od_relations_default();
         return OD_OK;
     }
     if (!related) return od_fail(e, OD_BAD_INPUT, "%.60s: the oracle %s has no relations", word, name);
@@ -141,7 +141,7 @@ static void list_not_checked(od_batch *b) {
     if (!b->args->weights || !(b->judge.setup.oracles & od_oracle_bit(&od_oracle_vacuity)))
         b->not_checked[b->n_not_checked++] = "that every weight tensor is read (vacuity with --weights)";
     const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
-    const unsigned relations = od_relations_all() & ~b->judge.setup.relations;
+    const unsigned relations = od_relations_default() & ~b->judge.setup.relations;
     if (relations) {
         snprintf(b->not_related, sizeof b->not_related, "relations that were not asked:");
         for (unsigned i = 0; i < OD_RELATIONS; i++)

@@ -118,7 +118,7 @@ def help_and_lists_are_exit_0():
     oracles = exits(0, "list", "--oracles").stdout
     assert [l.split()[0] for l in oracles.splitlines() if l.startswith("consistency")] == ["consistency"] + [
         "consistency/" + r for r in ("graph", "cache", "aba", "batch", "groups", "sessions", "recompute", "chunks",
-                                     "variates", "later")]
+                                     "variates", "later", "recompute-call")]
 
 
 @check
