@@ -182,6 +182,7 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
         return status;
     }
     s->broken = false;
+    s->answered = true;
     s->n_step = end;
     s->call_patch = n_patch;
     s->head_patch = call.head_patch;

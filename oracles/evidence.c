@@ -70,7 +70,10 @@ static bool rerun_same_engine(od_evidence *ev, od_player *p) {
     if (p->api->poison) run->status = p->api->poison(p->engine, &run->error);
     if (run->status == OD_OK) run->status = od_player_reopen(p, &run->error);
     if (run->status != OD_OK) return false;
-    if (!play(run, p, od_trace_match, &ev->difference[OD_RERUN_REOPEN])) return false;
+    p->scrambles = true;
+    const bool played = play(run, p, od_trace_match, &ev->difference[OD_RERUN_REOPEN]);
+    p->scrambles = false;
+    if (!played) return false;
     if (!reset_and_note(ev, p, run)) return false;
     if (!grew(ev)) return true;
     while (ev->n_live < OD_MAX_REPEAT)

@@ -10,7 +10,7 @@
 
 enum { LINE = 900 };
 
-static const char *const rerun_texts[OD_RERUNS] = {"after a reset", "with new sessions over poisoned memory",
+static const char *const rerun_texts[OD_RERUNS] = {"after a reset", "with new sessions over overwritten memory",
                                                    "on a fresh engine"};
 
 static bool has_finding(const od_verdict *v, const od_oracle *oracle) {

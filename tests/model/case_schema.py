@@ -71,7 +71,7 @@ def main(root):
     validator = jsonschema.Draft202012Validator(schema)
     failures = 0
     example = root / "model" / "case.example.json"
-    files = [example, *sorted((root / "corpus").rglob("*.json"))]
+    files = [example, *sorted(f for f in (root / "corpus").rglob("*.json") if f.name != "known-issues.json")]
     for path in files:
         try:
             errors = [f"{e.json_path}: {e.message}" for e in validator.iter_errors(load(path))]

@@ -197,6 +197,20 @@ START_TEST(determinism_sees_one_bit_on_every_kind_of_rerun) {
 }
 END_TEST
 
+/* Played in order nothing is wrong: what the call before left is what the next one wants. */
+START_TEST(determinism_sees_a_call_that_depends_on_the_call_before) {
+    fake_fast_knobs.reads_stale = true;
+    run();
+    expect_finding(DETERMINISM, "determinism/df/decode/");
+    ck_assert_ptr_nonnull(strstr(v.reason, "over overwritten memory"));
+    ck_assert_uint_eq(fake_fast_knobs.n_scramble, 4); /* before each call of one play */
+    fake_fast_knobs = (fake_knobs){.fail_scramble = OD_DEVICE_FAULT};
+    run();
+    ck_assert_int_eq(v.outcome, OD_FINDING);
+    ck_assert_msg(strncmp(v.signature, "engine/", 7) == 0, "%s", v.signature);
+}
+END_TEST
+
 START_TEST(memory_sees_a_peak_above_its_bound_over_the_plain_path) {
     fake_fast_knobs.peak_factor = 1.5;
     run();
@@ -411,6 +425,7 @@ Suite *suite_oracles(void) {
     tcase_add_test(t, nan_in_both_engines_still_fails);
     tcase_add_test(t, finite_sees_values_replaced_by_one_engine_only);
     tcase_add_test(t, determinism_sees_one_bit_on_every_kind_of_rerun);
+    tcase_add_test(t, determinism_sees_a_call_that_depends_on_the_call_before);
     tcase_add_test(t, memory_sees_a_peak_above_its_bound_over_the_plain_path);
     tcase_add_test(t, memory_sees_leaks_on_host_and_device);
     tcase_add_test(t, memory_forgives_a_buffer_that_found_its_size);
