@@ -21,6 +21,20 @@ bool od_signature_same_kind(const char *a, const char *b) {
     return at_a == at_b && memcmp(a, b, at_a) == 0 && strcmp(a + at_a + n_a, b + at_b + n_b) == 0;
 }
 
+bool od_signature_matches(const char *signature, const char *pattern) {
+    for (unsigned field = 0; field < OD_SIGNATURE_FIELDS; field++) {
+        const size_t n = strcspn(pattern, "/"), m = strcspn(signature, "/");
+        const bool any = n == 1 && pattern[0] == '*';
+        if (!any && (n != m || memcmp(pattern, signature, n) != 0)) return false;
+        pattern += n;
+        signature += m;
+        if (!*pattern || !*signature) return field == OD_SIGNATURE_FIELDS - 1 && !*pattern && !*signature;
+        pattern++;
+        signature++;
+    }
+    return false;
+}
+
 bool od_signature_needs_weights(const char *signature) {
     return strncmp(signature, "vacuity/weights/", strlen("vacuity/weights/")) == 0;
 }

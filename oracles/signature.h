@@ -5,6 +5,11 @@
 
 #include "oracles/judge.h"
 
+enum { OD_SIGNATURE_FIELDS = 5 };
+
+/* Is it the signature that the pattern means, in which a field that is "*" may be any? */
+bool od_signature_matches(const char *signature, const char *pattern);
+
 /* Same oracle, subject, step class and pair of engines, whatever the shape class; false where either is "" or no
  * signature. */
 bool od_signature_same_kind(const char *a, const char *b);

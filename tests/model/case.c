@@ -145,6 +145,7 @@ static const struct {
     {"\"format\": 1", "\"format\": 1, \"options\": {\"cache\": false}", "options.cache: must be a text"},
     {"\"format\": 1", "\"format\": 1, \"options\": {\"streams\": 5}", "option streams: '5'"},
     {"\"format\": 1", "\"format\": 1, \"options\": {\"hidden\": true}", "options.hidden: unknown key"},
+    {"\"format\": 1", "\"format\": 1, \"compare\": \"loc\"", "compare: 'loc' is none of all, scaler"},
     {"\"format\": 1", "\"format\": 1, \"expect\": \"\"", "expect: must be"},
     {"\"format\": 1", "\"format\": 1, \"finding\": {\"verdict\": \"FINDING\"}", "finding.signature: must be given"},
 };
@@ -375,6 +376,24 @@ START_TEST(the_hash_tells_what_decides_apart) {
 }
 END_TEST
 
+/* What is compared decides the outcome; all is what is not written. */
+START_TEST(a_comparison_of_the_scaler_alone_is_another_case) {
+    od_case a, b;
+    char *text;
+    size_t size;
+    ck_assert_int_eq(parse(&a, BASE, NULL), OD_OK);
+    b = a;
+    ck_assert(!a.only_scaler);
+    b.only_scaler = true;
+    ck_assert_uint_ne(od_case_hash(&a), od_case_hash(&b));
+    ck_assert_int_eq(od_case_format(&text, &size, &b, NULL, NULL), OD_OK);
+    ck_assert_ptr_nonnull(strstr(text, "\n  \"compare\": \"scaler\",\n"));
+    ck_assert_int_eq(od_case_parse(&a, text, size, "", NULL), OD_OK);
+    ck_assert(a.only_scaler);
+    free(text);
+}
+END_TEST
+
 START_TEST(the_hash_leaves_words_out) {
     od_case a, b;
     ck_assert_int_eq(parse(&a, BASE, NULL), OD_OK);
@@ -505,6 +524,7 @@ Suite *suite_case(void) {
     tcase_add_test(t, a_decimal_comma_changes_nothing);
     tcase_add_test(t, texts_are_escaped);
     tcase_add_test(t, the_hash_tells_what_decides_apart);
+    tcase_add_test(t, a_comparison_of_the_scaler_alone_is_another_case);
     tcase_add_test(t, the_hash_leaves_words_out);
     tcase_add_test(t, sessions_limits_and_lengths_follow_the_schedule);
     tcase_add_test(t, masks_and_ids_are_what_the_case_says);

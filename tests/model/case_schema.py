@@ -59,6 +59,7 @@ BROKEN = {
     "samples": lambda d: d.update(forecast="samples"),
     "cache on": lambda d: d["options"].update(cache="on"),
     "graph 1": lambda d: d["options"].update(graph=1),
+    "compare loc": lambda d: d.update(compare="loc"),
     "empty expect": lambda d: d.update(expect=""),
     "half a finding": lambda d: d.update(finding={"verdict": "FINDING"}),
 }

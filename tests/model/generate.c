@@ -67,6 +67,7 @@ static void check_same(const od_case *a, const od_case *b) {
     ck_assert(o->graph == p->graph && o->cache == p->cache && o->fused == p->fused && o->autotune == p->autotune);
     ck_assert(o->tf32 == p->tf32 && o->threads == p->threads && o->streams == p->streams);
     ck_assert(o->captures == p->captures && o->order == p->order);
+    ck_assert_int_eq(a->only_scaler, b->only_scaler);
     ck_assert_str_eq(a->expect, b->expect);
 }
 

@@ -331,6 +331,28 @@ START_TEST(vacuity_sees_answers_that_are_all_zero) {
 }
 END_TEST
 
+/* The network's answers are wrong everywhere, and nobody looks. */
+START_TEST(vacuity_sees_that_the_scaler_alone_is_compared) {
+    lie(FAKE_ADD, 1, 1, 2, 0.01);
+    c.only_scaler = true;
+    run();
+    expect_finding(VACUITY, "vacuity/scaler/-/");
+    ck_assert_uint_eq(v.evidence->n_compared, 4 * 2);
+    ck_assert_ptr_nonnull(strstr(v.reason, "only the scaler's loc and scale are compared"));
+    strcpy(c.expect, "vacuity/scaler/-/*/*");
+    run();
+    ck_assert_int_eq(v.outcome, OD_KNOWN);
+    strcpy(c.expect, "vacuity/zero/-/*/*");
+    run();
+    ck_assert_int_eq(v.outcome, OD_FINDING);
+    strcpy(c.expect, "vacuity/scaler/-/*/*");
+    c.only_scaler = false;
+    fake_fast_knobs.lie = FAKE_HONEST;
+    run();
+    ck_assert_msg(strncmp(v.signature, "expect/absent/", 14) == 0, "%s", v.signature);
+}
+END_TEST
+
 START_TEST(vacuity_notes_calls_that_left_the_fast_path) {
     fake_fast_knobs.fallbacks = 1;
     run();
@@ -434,6 +456,7 @@ Suite *suite_oracles(void) {
     tcase_add_test(t, speed_is_a_finding_only_if_even_the_best_pair_is_too_slow);
     tcase_add_test(t, vacuity_sees_a_fast_path_that_was_not_taken);
     tcase_add_test(t, vacuity_sees_answers_that_are_all_zero);
+    tcase_add_test(t, vacuity_sees_that_the_scaler_alone_is_compared);
     tcase_add_test(t, vacuity_notes_calls_that_left_the_fast_path);
     tcase_add_test(t, an_engine_that_faults_or_refuses_alone_is_a_finding);
     tcase_add_test(t, trouble_that_is_no_fault_is_told_apart);
