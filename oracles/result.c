@@ -214,13 +214,22 @@ static json_t *worst_of(double value, const char *name, enum od_tensor_class cls
                      none ? "" : od_tensor_class_name(cls), "step", none ? "" : od_step_class_name(step));
 }
 
-enum od_status od_result_summary(FILE *out, const od_tally *t, double seconds, bool interrupted, int exit_code,
-                                 od_error *e) {
+static json_t *kinds(const od_kinds *k) {
+    json_t *a = json_array();
+    for (size_t i = 0; i < k->n; i++)
+        json_array_append_new(a, json_pack("{s:o,s:o,s:o}", "kind", text(k->kind[i].pattern), "findings",
+                                           count(k->kind[i].n), "first", text(k->kind[i].first)));
+    return a;
+}
+
+enum od_status od_result_summary(FILE *out, const od_tally *t, const od_kinds *found, double seconds, bool interrupted,
+                                 int exit_code, od_error *e) {
     json_t *line = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", "summary", "cases", count(t->cases),
                              "pass", count(t->outcome[OD_PASS]), "finding", count(t->outcome[OD_FINDING]), "known",
                              count(t->outcome[OD_KNOWN]), "skipped", count(t->outcome[OD_SKIPPED]), "inconclusive",
                              count(t->outcome[OD_INCONCLUSIVE]), "error", count(t->outcome[OD_ERROR]), "compared",
                              count(t->compared));
+    json_object_set_new(line, "kinds", kinds(found));
     json_object_set_new(line, "expired", count(t->expired));
     if (t->probed)
         json_object_set_new(line, "weights",

@@ -14,6 +14,9 @@ bool od_signature_matches(const char *signature, const char *pattern);
  * signature. */
 bool od_signature_same_kind(const char *a, const char *b);
 
+/* The signature with "*" for its shape class: the pattern of its kind. What is no signature is copied as it is. */
+void od_signature_pattern(char *pattern, size_t size, const char *signature);
+
 /* A finding of weights that are not read: it comes only where they are changed (od_judge.weights). */
 bool od_signature_needs_weights(const char *signature);
 
