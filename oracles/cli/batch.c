@@ -334,6 +334,10 @@ const od_tally *od_batch_tally(const od_batch *b) {
     return &b->tally;
 }
 
+void od_batch_drawn(od_batch *b, double seconds) {
+    b->tally.spent.generation += seconds;
+}
+
 void od_batch_command(char *text, size_t size, const od_batch *b, const char *path) {
     reproduce(text, size, b, path, "");
 }
@@ -362,6 +366,9 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                100 * t->worst_share, od_tensor_class_name(t->worst_share_cls), od_step_class_name(t->worst_share_step),
                t->worst_share_case);
     if (!od_nearness_print(t)) fprintf(stderr, "oracle-diff: no memory for the arbiter's table\n");
+    const od_spent *spent = &t->spent;
+    printf("engines %.3g s, arbiter %.3g s, generation %.3g s, judging %.3g s (%.1f %% of the engines' time)\n",
+           spent->engines, spent->arbiter, spent->generation, spent->judging, 100 * od_spent_share(spent));
     print_open(b);
     for (size_t i = 0; i < b->known.n; i++)
         if (b->known.issue[i].expired)

@@ -160,6 +160,9 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
 
 const od_tally *od_batch_tally(const od_batch *b);
 
+/* Adds the seconds that drawing the case has taken. */
+void od_batch_drawn(od_batch *b, double seconds);
+
 /* The run's judge, and the command that runs a case file as this run does: for commands that judge by themselves. */
 od_judge *od_batch_judge(od_batch *b);
 void od_batch_command(char *text, size_t size, const od_batch *b, const char *path);
