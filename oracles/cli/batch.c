@@ -352,16 +352,6 @@ static void print_open(const od_batch *b) {
     }
 }
 
-static int decimals(double seconds) {
-    return seconds >= 100 ? 0 : seconds >= 1 ? 1 : 4;
-}
-
-static void print_spent(const od_spent *s) {
-    printf("judging %.*f s (%.1f %% of the engines' %.*f s), arbiter %.*f s, generation %.*f s\n", decimals(s->judging),
-           s->judging, 100 * od_spent_share(s), decimals(s->engines), s->engines, decimals(s->arbiter), s->arbiter,
-           decimals(s->generation), s->generation);
-}
-
 static void print_summary(const od_batch *b, double seconds, bool interrupted) {
     const od_tally *t = &b->tally;
     unsigned accuracy = 0;
@@ -376,7 +366,7 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                100 * t->worst_share, od_tensor_class_name(t->worst_share_cls), od_step_class_name(t->worst_share_step),
                t->worst_share_case);
     if (!od_nearness_print(t)) fprintf(stderr, "oracle-diff: no memory for the arbiter's table\n");
-    print_spent(&t->spent);
+    od_spent_print(&t->spent);
     print_open(b);
     for (size_t i = 0; i < b->known.n; i++)
         if (b->known.issue[i].expired)

@@ -196,6 +196,9 @@ bool od_table_print(const od_table_row *rows, size_t n, bool bad_only);
 /* How far both engines are from float64, a row a class, and whether that holds; nothing where it was not asked. */
 bool od_nearness_print(const od_tally *t);
 
+/* What a run cost beside the engines themselves, in one line. */
+void od_spent_print(const od_spent *s);
+
 /* Any table: columns' names, then n_row·n_column cells. The columns whose bit is set in `right` are aligned right. */
 bool od_grid_print(const char *const *columns, size_t n_column, unsigned right, const char *const *cells, size_t n_row);
 
