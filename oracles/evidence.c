@@ -67,7 +67,7 @@ static bool rerun_same_engine(od_evidence *ev, od_player *p) {
 
     run = &ev->rerun[OD_RERUN_REOPEN];
     run->ran = true;
-    if (p->api->poison) run->status = p->api->poison(p->engine, &run->error);
+    run->status = od_player_poison(p, &run->error);
     if (run->status == OD_OK) run->status = od_player_reopen(p, &run->error);
     if (run->status != OD_OK) return false;
     p->scrambles = true;
@@ -149,6 +149,16 @@ static void ask_arbiter(od_evidence *ev) {
     if (setup->always_arbiter && ev->arbiter_run.status == OD_OK) arbitrate_all(ev);
 }
 
+/* What it takes stands apart from the two engines' own time, whoever plays for it. */
+static void ask_arbiter_apart(od_evidence *ev) {
+    od_spent *spent = ev->script->spent;
+    const double began = od_seconds(), engines = spent ? spent->engines : 0;
+    ask_arbiter(ev);
+    if (!spent || !ev->arbiter_run.ran) return;
+    spent->engines = engines;
+    spent->arbiter += od_seconds() - began;
+}
+
 static void forget(od_evidence *ev, const od_script *script, const od_setup *setup) {
     od_trace ref = ev->ref, fast = ev->fast, third = ev->third;
     *ev = (od_evidence){.script = script, .setup = setup, .ref = ref, .fast = fast, .third = third};
@@ -177,7 +187,7 @@ void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup
     if (ev->fast_run.status != OD_OK || ev->ref_run.status != OD_OK) return;
     if (needs & OD_NEED_FRESH) play_fresh(ev);
     if (needs & OD_NEED_PROBE) od_evidence_probe(ev);
-    ask_arbiter(ev);
+    ask_arbiter_apart(ev);
 }
 
 void od_evidence_free(od_evidence *ev) {

@@ -130,9 +130,6 @@ bool od_timing_is_void(const od_evidence *ev);
 /* The case's options for the reference and the arbiter, which never round to TF32. */
 od_options od_exact_options(const od_script *script);
 
-/* Seconds of a clock that only moves forward. */
-double od_seconds(void);
-
 /* evidence_time.c: fills n_pair, per_pair, *_seconds with interleaved plays of two warm players. */
 enum od_status od_evidence_time(od_evidence *ev, od_player *fast, od_player *plain, od_error *e);
 

@@ -1,6 +1,4 @@
 /* Timed pairs: plays of fast and plain in turn on warm engines, so that drift of the machine hits both alike. */
-#include <time.h>
-
 #include "oracles/evidence.h"
 #include "oracles/tolerance.h"
 
@@ -9,12 +7,6 @@
  * even where the budget is spent, and PATIENCE times the budget is allowed where they would make a finding. */
 static const double about = 5e-3;
 enum { MIN_PAIR = 3, MIN_PLAYS = 5, MAX_PLAYS = 128, PATIENCE = 20 };
-
-double od_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Fetching the outputs waits for a device that computes behind the caller's back. */
 static enum od_status look(void *arg, const od_call_at *at, const od_outputs *out, od_error *e) {

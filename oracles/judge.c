@@ -170,6 +170,8 @@ void od_judge_case(od_verdict *v, od_judge *j, od_case *c) {
     od_script_destroy(&j->script);
     od_error e = {0};
     enum od_status s = od_script_create(&j->script, c, &e);
+    v->spent.generation = od_seconds() - start;
+    j->script.spent = &v->spent;
     describe(v, j, c, s == OD_OK ? j->script.model->config.patch : c->config.patch);
     if (s != OD_OK) {
         v->outcome = OD_ERROR;
@@ -183,5 +185,7 @@ void od_judge_case(od_verdict *v, od_judge *j, od_case *c) {
         draw(v, j);
         miss_expected(v, c);
     }
+    j->script.spent = NULL; /* the verdict is the caller's */
     v->seconds = od_seconds() - start;
+    v->spent.judging = v->seconds - v->spent.generation - v->spent.engines - v->spent.arbiter;
 }

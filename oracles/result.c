@@ -182,6 +182,11 @@ static json_t *classes(const od_arbitration *a) {
     return list;
 }
 
+static json_t *spent(const od_spent *s) {
+    return json_pack("{s:o,s:o,s:o,s:o}", "engines", number(s->engines), "arbiter", number(s->arbiter), "judging",
+                     number(s->judging), "generation", number(s->generation));
+}
+
 enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c, const od_verdict *v, od_error *e) {
     char hash[17];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)v->hash);
@@ -192,6 +197,7 @@ enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c
                              text(c->model_folder[0] ? c->model_folder : "random"), "verdict",
                              od_outcome_name(v->outcome), "signature", text(v->signature), "reason", text(v->reason),
                              "share", number(worst ? worst->share : 0), "seconds", number(v->seconds));
+    json_object_set_new(line, "spent", spent(&v->spent));
     json_object_set_new(line, "oracles", rulings(v));
     json_object_set_new(line, "relations", relations(v->evidence));
     json_object_set_new(line, "tensors", rows(v->evidence));
@@ -240,6 +246,7 @@ enum od_status od_result_summary(FILE *out, const od_tally *t, const od_kinds *f
     json_object_set_new(line, "worst_share",
                         worst_of(t->worst_share, t->worst_share_case, t->worst_share_cls, t->worst_share_step));
     json_object_set_new(line, "seconds", number(seconds));
+    json_object_set_new(line, "spent", spent(&t->spent));
     json_object_set_new(line, "interrupted", json_boolean(interrupted));
     json_object_set_new(line, "exit", json_integer(exit_code));
     return put(out, line, e);

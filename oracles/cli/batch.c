@@ -336,6 +336,10 @@ const od_tally *od_batch_tally(const od_batch *b) {
     return &b->tally;
 }
 
+void od_batch_drawn(od_batch *b, double seconds) {
+    b->tally.spent.generation += seconds;
+}
+
 void od_batch_command(char *text, size_t size, const od_batch *b, const char *path) {
     reproduce(text, size, b, path, "");
 }
@@ -365,6 +369,7 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                t->worst_share_case);
     if (!od_nearness_print(t)) fprintf(stderr, "oracle-diff: no memory for the arbiter's table\n");
     if (!od_kinds_print(&b->kinds)) fprintf(stderr, "oracle-diff: no memory for the table of kinds\n");
+    od_spent_print(&t->spent);
     print_open(b);
     for (size_t i = 0; i < b->known.n; i++)
         if (b->known.issue[i].expired)

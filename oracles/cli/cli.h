@@ -161,6 +161,9 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
 
 const od_tally *od_batch_tally(const od_batch *b);
 
+/* Adds the seconds that drawing the case has taken. */
+void od_batch_drawn(od_batch *b, double seconds);
+
 /* The run's judge, and the command that runs a case file as this run does: for commands that judge by themselves. */
 od_judge *od_batch_judge(od_batch *b);
 void od_batch_command(char *text, size_t size, const od_batch *b, const char *path);
@@ -197,6 +200,9 @@ bool od_table_print(const od_table_row *rows, size_t n, bool bad_only);
 
 /* How far both engines are from float64, a row a class, and whether that holds; nothing where it was not asked. */
 bool od_nearness_print(const od_tally *t);
+
+/* What a run cost beside the engines themselves, in one line. */
+void od_spent_print(const od_spent *s);
 
 /* Any table: columns' names, then n_row·n_column cells. The columns whose bit is set in `right` are aligned right. */
 bool od_grid_print(const char *const *columns, size_t n_column, unsigned right, const char *const *cells, size_t n_row);

@@ -207,3 +207,13 @@ bool od_kinds_print(const od_kinds *kinds) {
     if (kinds->more) printf("and %llu of further kinds\n", (unsigned long long)kinds->more);
     return ok;
 }
+
+static int decimals(double seconds) {
+    return seconds >= 100 ? 0 : seconds >= 1 ? 1 : 4;
+}
+
+void od_spent_print(const od_spent *s) {
+    printf("judging %.*f s (%.1f %% of the engines' %.*f s), arbiter %.*f s, generation %.*f s\n", decimals(s->judging),
+           s->judging, 100 * od_spent_share(s), decimals(s->engines), s->engines, decimals(s->arbiter), s->arbiter,
+           decimals(s->generation), s->generation);
+}

@@ -312,6 +312,10 @@ def fuzz_counts_cases_and_is_repeatable():
     assert [l.get("hash") for l in a] == [l.get("hash") for l in b]
     assert [l.get("tensors") for l in a] == [l.get("tensors") for l in b]
     assert "\r" not in done.stderr, "a progress line where no terminal is"
+    spent, line = a[-1]["spent"], [l for l in done.stdout.splitlines() if l.startswith("judging ")]
+    assert all(spent[k] > 0 for k in ("engines", "judging", "generation")) and spent["arbiter"] >= 0, spent
+    assert abs(sum(sum(l["spent"].values()) - l["seconds"] for l in a[1:-1])) < 1e-6
+    assert len(line) == 1 and f"({100 * spent['judging'] / spent['engines']:.1f} % of the engines' " in line[0], line
     reproduce = a[1]["command"]
     assert "new --seed 1 --index 0 --profile rate" in reproduce or "findings" in reproduce
 

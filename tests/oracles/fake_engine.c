@@ -89,6 +89,18 @@ void fake_large_case(od_case *c) {
     c->op[c->n_op++] = (od_op){.kind = OD_OP_PREFILL, .session = 1, .steps = 8};
 }
 
+static void spend(double microseconds) {
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((double)(now.tv_sec - start.tv_sec) * 1e6 + (double)(now.tv_nsec - start.tv_nsec) / 1e3 < microseconds);
+}
+
+static void take_time(fake_knobs *k) {
+    k->n_each++;
+    if (k->each_microseconds > 0) spend(k->each_microseconds);
+}
+
 static enum od_status probe(od_error *e) {
     return OD_OK;
 }
@@ -118,6 +130,7 @@ static double weight_term(const fake_knobs *k, const od_model *model) {
 
 static enum od_status create(fake_knobs *k, od_engine **out, const od_model *model, const od_options *options,
                              od_error *e) {
+    take_time(k);
     if (k->fail_engines && k->n_create >= k->fail_engines) return od_fail(e, OD_NO_MEMORY, "it was told to");
     od_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return od_fail(e, OD_NO_MEMORY, "no memory for a fake engine");
@@ -153,6 +166,7 @@ static enum od_status create_fast(od_engine **out, const od_model *model, const 
 }
 
 static void destroy(od_engine *engine) {
+    if (engine) take_time(engine->k);
     if (engine) engine->k->n_live--;
     free(engine);
 }
@@ -161,6 +175,7 @@ static enum od_status session_open(od_session **out, od_engine *engine, size_t b
                                    od_error *e) {
     od_session *s = calloc(1, sizeof *s);
     if (!s) return od_fail(e, OD_NO_MEMORY, "no memory for a fake session");
+    take_time(engine->k);
     *s = (od_session){.engine = engine, .batch = batch, .variates = variates, .number = engine->opens++};
     engine->k->n_open++;
     engine->live++;
@@ -171,17 +186,11 @@ static enum od_status session_open(od_session **out, od_engine *engine, size_t b
 }
 
 static void session_close(od_session *s) {
+    if (s) take_time(s->engine->k);
     if (s) s->engine->k->n_live--;
     if (s) s->engine->live--;
     for (int t = 0; s && t < TENSORS + HIDDEN; t++) free(s->data[t]);
     free(s);
-}
-
-static void spend(double microseconds) {
-    struct timespec start, now;
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    do clock_gettime(CLOCK_MONOTONIC, &now);
-    while ((double)(now.tv_sec - start.tv_sec) * 1e6 + (double)(now.tv_nsec - start.tv_nsec) / 1e3 < microseconds);
 }
 
 static int lie_tensor(const od_engine *engine) {
@@ -274,12 +283,14 @@ static void see(od_session *s, const od_window *w) {
 }
 
 static enum od_status prefill(od_session *s, const od_window *w, od_error *e) {
+    take_time(s->engine->k);
     see(s, w);
     size_t p = s->engine->patch;
     return answer(s, (w->n_step + p - 1) / p * p, e);
 }
 
 static enum od_status decode(od_session *s, const od_window *next, od_error *e) {
+    take_time(s->engine->k);
     see(s, next);
     if (s->engine->options.cache != OD_CACHE_OFF && !s->engine->k->no_hit) s->engine->stats.cache_hits++;
     return answer(s, s->engine->patch, e);
@@ -287,6 +298,7 @@ static enum od_status decode(od_session *s, const od_window *next, od_error *e) 
 
 static enum od_status reset(od_session *s, od_error *e) {
     od_engine *engine = s->engine;
+    take_time(engine->k);
     s->call = 0;
     s->answered = false;
     engine->resets++;
@@ -297,6 +309,7 @@ static enum od_status reset(od_session *s, od_error *e) {
 }
 
 static enum od_status outputs(od_session *s, od_outputs *out, od_error *e) {
+    take_time(s->engine->k);
     if (!s->answered) return od_fail(e, OD_BAD_INPUT, "no call was made yet");
     bool missing = s->engine->k->lie == FAKE_MISSING;
     *out = (od_outputs){.n_tensor = (size_t)(count(s->engine) - missing),
@@ -309,11 +322,13 @@ static void stats(od_engine *engine, od_stats *out) {
 }
 
 static enum od_status recapture(od_engine *engine, od_error *e) {
+    take_time(engine->k);
     engine->k->n_recapture++;
     return OD_OK;
 }
 
 static enum od_status poison(od_engine *engine, od_error *e) {
+    take_time(engine->k);
     engine->k->n_poison++;
     return OD_OK;
 }

@@ -38,7 +38,8 @@ typedef struct fake_knobs {
     double peak_factor;                /* device peak with graph on, times the honest one; 0 = 1 */
     double host_factor;                /* the same for the host */
     double microseconds, graph_factor; /* each call takes so long; with graph on so many times longer (0 = 1) */
-    double graph_jitter;               /* with graph on every other play takes so many times longer (0 = 1) */
+    double each_microseconds; /* every call of the interface but probe, can and stats takes so long besides; n_each */
+    double graph_jitter;      /* with graph on every other play takes so many times longer (0 = 1) */
     bool no_replay, no_hit;
     bool captures_anew; /* a graph with every prefill, not with the engine's first alone */
     bool emulated, rolled_back;
@@ -60,6 +61,7 @@ typedef struct fake_knobs {
     } seen[64];
     unsigned n_seen;
     size_t last_limit;
+    unsigned n_each;
     bool saw_tf32;
 } fake_knobs;
 
