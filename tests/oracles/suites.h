@@ -25,5 +25,6 @@ Suite *suite_shrink_moves(void);
 Suite *suite_explain(void);
 Suite *suite_rerun(void);
 Suite *suite_consistency(void);
+Suite *suite_doubles(void);
 
 #endif
