@@ -89,8 +89,8 @@ static void match_bits(od_matching *m, const od_call_at *at, const piece *p, con
         size_t i = 0;
         while (memcmp(x + i * size, y + i * size, size) == 0) i++;
         m->out->index = i;
-        m->out->was = od_tensor_at(was, a + i);
-        m->out->is = od_tensor_at(is, b + i);
+        m->out->was = od_unsigned_nan(od_tensor_at(was, a + i));
+        m->out->is = od_unsigned_nan(od_tensor_at(is, b + i));
         return;
     }
 }
