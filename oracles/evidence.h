@@ -16,6 +16,7 @@
 #include "oracles/nearness.h"
 #include "oracles/relations.h"
 #include "oracles/trace.h"
+#include "oracles/witness.h"
 
 /* Runs that an oracle needs beside the reference's and the fast path's first. */
 enum {
@@ -24,7 +25,8 @@ enum {
     OD_NEED_PLAIN = 4,
     OD_NEED_TIME = 8,
     OD_NEED_PROBE = 16,
-    OD_NEED_RELATIONS = 32
+    OD_NEED_RELATIONS = 32,
+    OD_NEED_WITNESSES = 256
 };
 
 enum { OD_MAX_REPEAT = 6, OD_MAX_PAIR = 15, OD_REASON = 320 };
@@ -33,6 +35,7 @@ typedef struct od_setup {
     const od_engine_api *ref, *fast;
     const od_engine_api *arbiter; /* NULL: never asked */
     bool always_arbiter;
+    bool watch_memory;    /* play until the witnesses of memory have a whole series, whatever the counters say */
     bool detail;          /* ULP quantiles in the rows (they need a sort) */
     unsigned oracles;     /* bit i: the oracle of that number (oracle.h) */
     unsigned relations;   /* bit i: the relation of that number (relations.h) */
@@ -101,6 +104,7 @@ typedef struct od_evidence {
     od_difference difference[OD_RERUNS];
     size_t n_live; /* plays of the same engine followed by a reset */
     size_t host_live[OD_MAX_REPEAT], device_live[OD_MAX_REPEAT];
+    od_witnessed witnessed; /* from the second request on */
 
     size_t n_pair, per_pair;                                      /* timed pairs, plays in each measurement */
     double fast_seconds[OD_MAX_PAIR], plain_seconds[OD_MAX_PAIR]; /* of one play */

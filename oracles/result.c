@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "oracles/tolerance.h"
+
 /* JSON has no word for NaN and infinity: null. */
 static json_t *number(double x) {
     return isfinite(x) ? json_real(x) : json_null();
@@ -149,6 +151,34 @@ static json_t *engines(const od_evidence *ev) {
     return o;
 }
 
+static json_t *bytes_of(const size_t *live, size_t n, size_t peak, const size_t *plain_peak) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append_new(list, count(live[i]));
+    const double slope = n > 2 ? od_slope_fit(live + 1, n - 1, 0).value : (double)NAN;
+    return json_pack("{s:o,s:o,s:o,s:o}", "live", list, "peak", count(peak), "plain_peak",
+                     plain_peak ? count(*plain_peak) : json_null(), "slope", number(slope));
+}
+
+/* Live bytes after each request, peaks, and what grows with a request, by the engine's counters and by witnesses. */
+static json_t *memory(const od_evidence *ev) {
+    const od_stats *f = &ev->fast_stats, *p = &ev->plain_stats;
+    const bool plain = ev->plain_run.ran && ev->plain_run.status == OD_OK;
+    json_t *list = json_array();
+    for (int i = 0; i < OD_WITNESSES; i++) {
+        const size_t n = ev->witnessed.n, *y = ev->witnessed.bytes[i];
+        if (n == 0 || y[0] == 0) continue; /* it does not know */
+        const od_slope slope = od_slope_fit(y, n, od_bounds.witness_z);
+        json_array_append_new(list,
+                              json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "witness", od_witness_name((enum od_witness)i),
+                                        "readings", count(n), "first", count(y[0]), "last", count(y[n - 1]), "slope",
+                                        number(n > 1 ? slope.value : (double)NAN), "low", number(slope.low)));
+    }
+    return json_pack("{s:o,s:o,s:o}", "host",
+                     bytes_of(ev->host_live, ev->n_live, f->host_peak, plain ? &p->host_peak : NULL), "device",
+                     bytes_of(ev->device_live, ev->n_live, f->device_peak, plain ? &p->device_peak : NULL), "witnesses",
+                     list);
+}
+
 static json_t *place(const char *name, const od_call_at *at) {
     return json_pack("{s:o,s:o,s:o,s:o}", "name", text(name), "op", count(at->op), "call", count(at->call), "session",
                      count(at->session));
@@ -189,6 +219,7 @@ enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c
     json_object_set_new(line, "relations", relations(v->evidence));
     json_object_set_new(line, "tensors", rows(v->evidence));
     json_object_set_new(line, "engines", engines(v->evidence));
+    if (v->evidence && v->evidence->n_live > 0) json_object_set_new(line, "memory", memory(v->evidence));
     if (v->evidence && v->evidence->arbitration.ran) {
         const od_arbitration *a = &v->evidence->arbitration;
         json_object_set_new(line, "arbiter",

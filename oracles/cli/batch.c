@@ -67,6 +67,7 @@ static enum od_status choose_oracles(od_batch *b, od_error *e) {
     if (relations) b->judge.setup.relations = relations;
     b->judge.setup.oracles = (only ? only : b->fuzz ? od_oracles_fuzz() : od_oracles_all()) | b->named | 1u;
     b->judge.required = od_oracles_required() | b->named;
+    b->judge.setup.watch_memory = (only | b->named) & od_oracle_bit(&od_oracle_memory);
     return OD_OK;
 }
 
@@ -140,6 +141,9 @@ static void list_not_checked(od_batch *b) {
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
     if (!b->args->weights || !(b->judge.setup.oracles & od_oracle_bit(&od_oracle_vacuity)))
         b->not_checked[b->n_not_checked++] = "that every weight tensor is read (vacuity with --weights)";
+    if (!b->judge.setup.watch_memory)
+        b->not_checked[b->n_not_checked++] =
+            "leaks beside an engine's counters of less than 4 KiB a request (--require memory)";
     const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
     const unsigned relations = od_relations_all() & ~b->judge.setup.relations;
     if (relations) {
