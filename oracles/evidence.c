@@ -156,7 +156,8 @@ static void arbitrate_all(od_evidence *ev) {
 }
 
 static void ask_arbiter(od_evidence *ev) {
-    const od_row *row = od_evidence_worst(ev, false);
+    /* A NaN in one engine alone is a finding wherever it stands, also beyond the contract's reach. */
+    const od_row *row = ev->mismatch ? &ev->mismatch_row : od_evidence_worst(ev, false);
     const od_setup *setup = ev->setup;
     if (!row || !setup->arbiter) return;
     if (setup->always_arbiter || !od_within(row->share, od_bounds.arbiter_share)) arbitrate(ev, row);

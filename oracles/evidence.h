@@ -51,6 +51,7 @@ typedef struct od_row {
     od_comparison worst;
     double share;
     double most_mae; /* largest MAE of the class; that of `worst` unless single values decide */
+    double most_abs; /* largest single difference of the class, NaN where there was one */
     od_call_at at;
     char name[OD_NAME_MAX];
     size_t tensor, fast_tensor; /* index of the worst in either trace */
@@ -125,6 +126,14 @@ bool od_is_contractual(const od_case *c, const od_call_at *at);
 
 /* The contractual row that uses most of the contract (NULL: nothing was compared), or has the largest MAE. */
 const od_row *od_evidence_worst(const od_evidence *ev, bool by_mae);
+
+/* The smallest bounds with which every contractual tensor would have passed: the largest MAE and the largest single
+ * difference of all. NaN: none would do. False where nothing was compared. */
+bool od_evidence_needed(double *mae, double *max_abs, const od_evidence *ev);
+
+/* That as a line for a case that breaks the contract, rounded up: "MAE 3.2e-06 and a difference of 8.1e-05 would have
+ * passed"; "" for one that holds it. Returns text. */
+const char *od_evidence_needed_text(char *text, size_t size, const od_evidence *ev);
 
 /* Would timings say nothing? Fused kernels are shaped for a GPU's threads and memory: emulated, they take as long as
  * they happen to. Then nothing is timed. */

@@ -97,6 +97,7 @@ static json_t *row(const od_row *r) {
         json_pack("{s:o,s:o,s:o}", "p50", number(w->ulp_p50), "p99", number(w->ulp_p99), "max", number(w->ulp_max)));
     json_object_set_new(o, "share", number(r->share));
     json_object_set_new(o, "most_mae", number(r->most_mae));
+    json_object_set_new(o, "most_abs", number(r->most_abs));
     json_object_set_new(o, "at",
                         json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name", text(r->name), "op", count(r->at.op), "call",
                                   count(r->at.call), "session", count(r->at.session), "index", count(w->worst), "ref",
@@ -218,6 +219,9 @@ enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c
     json_object_set_new(line, "oracles", rulings(v));
     json_object_set_new(line, "relations", relations(v->evidence));
     json_object_set_new(line, "tensors", rows(v->evidence));
+    double mae, max_abs;
+    if (v->evidence && od_evidence_needed(&mae, &max_abs, v->evidence))
+        json_object_set_new(line, "needed", json_pack("{s:o,s:o}", "mae", number(mae), "max_abs", number(max_abs)));
     json_object_set_new(line, "engines", engines(v->evidence));
     if (v->evidence && v->evidence->n_live > 0) json_object_set_new(line, "memory", memory(v->evidence));
     if (v->evidence && v->evidence->arbitration.ran) {

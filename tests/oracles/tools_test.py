@@ -223,6 +223,7 @@ def explain_blames_nobody_where_both_engines_round_alike():
     # At gain 4 any order of summation leaves the contract: a finding of `run`, but no engine's fault.
     write("wide.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 4}').replace('"steps": 16', '"steps": 64'))
     done = exits(1, "explain", "wide.json", "--fast", "twin", "--only", "accuracy")
+    assert "\ntolerance  MAE " in done.stdout and " would have passed" in done.stdout, done.stdout
     assert "finding    accuracy: " in done.stdout and "neither is to blame" in done.stdout, done.stdout
     exits(1, "explain", "wide.json", "--fast", "twin", "--only", "finite")  # no finding, but the engines part
     assert "parts      " in done.stdout and "\nworst      batch 0, variate " in done.stdout, done.stdout
