@@ -13,6 +13,7 @@
 #define OD_ORACLES_EVIDENCE_H
 
 #include "oracles/compare.h"
+#include "oracles/digest.h"
 #include "oracles/nearness.h"
 #include "oracles/relations.h"
 #include "oracles/trace.h"
@@ -36,7 +37,7 @@ typedef struct od_setup {
     const od_engine_api *arbiter; /* NULL: never asked */
     bool always_arbiter;
     bool watch_memory;    /* play until the witnesses of memory have a whole series, whatever the counters say */
-    bool detail;          /* ULP quantiles in the rows (they need a sort) */
+    bool detail;          /* ULP quantiles in the rows (they need a sort), and digests */
     unsigned oracles;     /* bit i: the oracle of that number (oracle.h) */
     unsigned relations;   /* bit i: the relation of that number (relations.h) */
     double speed_seconds; /* budget of the timed pairs of one case */
@@ -92,9 +93,10 @@ typedef struct od_evidence {
     od_stats plain_stats;
     bool plain_is_fast; /* the case's options are the plain ones: nothing to compare with */
 
-    od_row row[OD_TENSORS][OD_STEPS][2]; /* last index: 1 = contractual */
-    size_t n_compared;                   /* contractual comparisons */
-    bool structure_differs;              /* calls, names or shapes: see structure */
+    od_row row[OD_TENSORS][OD_STEPS][2];  /* last index: 1 = contractual */
+    od_digests ref_digests, fast_digests; /* of the first plays; only with `detail` */
+    size_t n_compared;                    /* contractual comparisons */
+    bool structure_differs;               /* calls, names or shapes: see structure */
     char structure[OD_REASON];
     enum od_tensor_class structure_cls;
     od_call_at structure_at;

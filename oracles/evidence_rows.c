@@ -138,6 +138,8 @@ void od_evidence_compare(od_evidence *ev) {
     ev->all_zero = true;
     for (size_t c = 0; c < ev->ref.n_call && c < ev->fast.n_call; c++) compare_call(ev, c);
     if (!ev->setup->detail) return;
+    od_digests_fill(&ev->ref_digests, &ev->ref);
+    od_digests_fill(&ev->fast_digests, &ev->fast);
     for (int t = 0; t < OD_TENSORS; t++)
         for (int s = 0; s < OD_STEPS; s++)
             for (int k = 0; k < 2; k++) {

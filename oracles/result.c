@@ -11,8 +11,9 @@ static json_t *number(double x) {
     return isfinite(x) ? json_real(x) : json_null();
 }
 
-/* Text of any origin: bytes that are no UTF-8 become '?'. */
+/* Text of any origin, none is "": bytes that are no UTF-8 become '?'. */
 static json_t *text(const char *s) {
+    if (!s) s = "";
     json_t *t = json_string(s);
     if (t) return t;
     char clean[1024];
@@ -66,6 +67,10 @@ enum od_status od_result_run(FILE *out, const od_run_info *i, const od_judge *j,
                         json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "host", text(i->host), "os", text(i->os), "cpu",
                                   text(i->cpu), "cores", count(i->cores), "compiler", text(i->compiler), "build",
                                   text(i->build)));
+    json_t *environment = json_object_get(line, "environment");
+    json_object_set_new(environment, "card", text(i->card));
+    json_object_set_new(environment, "driver", text(i->driver));
+    json_object_set_new(environment, "toolkit", text(i->toolkit));
     json_object_set_new(line, "options", texts(i->option, i->n_option));
     json_object_set_new(line, "weights", text(i->weights));
     json_object_set_new(line, "seed", i->profile ? count(i->seed) : json_null());
@@ -114,6 +119,27 @@ static json_t *rows(const od_evidence *ev) {
         for (int s = 0; s < OD_STEPS; s++)
             for (int k = 1; k >= 0; k--)
                 if (ev->row[t][s][k].compared) json_array_append_new(a, row(&ev->row[t][s][k]));
+    return a;
+}
+
+static json_t *hex(uint64_t hash) {
+    char text[17];
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
+    return json_string(text);
+}
+
+/* A side that gave no such tensor: "". */
+static json_t *digests(const od_evidence *ev) {
+    json_t *a = json_array();
+    for (int t = 0; t < OD_TENSORS; t++)
+        for (int s = 0; s < OD_STEPS; s++) {
+            const od_digest *ref = &ev->ref_digests.of[t][s], *fast = &ev->fast_digests.of[t][s];
+            if (ref->n + fast->n == 0) continue;
+            json_array_append_new(a, json_pack("{s:s,s:s,s:o,s:o,s:o}", "tensor", od_tensor_class_name(t), "step",
+                                               od_step_class_name(s), "n", count(fast->n ? fast->n : ref->n), "ref",
+                                               ref->n ? hex(ref->hash) : text(""), "fast",
+                                               fast->n ? hex(fast->hash) : text("")));
+        }
     return a;
 }
 
@@ -219,6 +245,7 @@ enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c
     json_object_set_new(line, "oracles", rulings(v));
     json_object_set_new(line, "relations", relations(v->evidence));
     json_object_set_new(line, "tensors", rows(v->evidence));
+    if (v->evidence && v->evidence->setup->detail) json_object_set_new(line, "digests", digests(v->evidence));
     double mae, max_abs;
     if (v->evidence && od_evidence_needed(&mae, &max_abs, v->evidence))
         json_object_set_new(line, "needed", json_pack("{s:o,s:o}", "mae", number(mae), "max_abs", number(max_abs)));

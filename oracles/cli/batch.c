@@ -190,6 +190,7 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     b->judge.weights = args->weights;
     b->judge.setup.detail = args->json != NULL;
     od_environment_fill(&b->env);
+    if (args->json) od_environment_card(&b->env);
     make_tail(b);
     list_not_checked(b);
     *out = b;
@@ -256,6 +257,9 @@ enum od_status od_batch_begin(od_batch *b, od_error *e) {
                         .cpu = b->env.cpu,
                         .compiler = b->env.compiler,
                         .build = b->env.build,
+                        .card = b->env.card,
+                        .driver = b->env.driver,
+                        .toolkit = b->env.toolkit,
                         .cores = b->env.cores,
                         .weights = b->model_folder[0] ? b->model_folder : "by case",
                         .fault = b->env.fault,

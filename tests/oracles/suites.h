@@ -27,5 +27,6 @@ Suite *suite_rerun(void);
 Suite *suite_consistency(void);
 Suite *suite_spent(void);
 Suite *suite_witness(void);
+Suite *suite_digest(void);
 
 #endif
