@@ -34,6 +34,10 @@ bool od_same_shape(const od_tensor *a, const od_tensor *b) {
     return a->rank == b->rank && (a->rank == 0 || memcmp(a->shape, b->shape, a->rank * sizeof *a->shape) == 0);
 }
 
+double od_unsigned_nan(double x) {
+    return isnan(x) ? (double)NAN : x;
+}
+
 static inline double at(const od_tensor *t, size_t i) {
     if (t->dtype == OD_F32) return ((const float *)t->data)[i];
     if (t->dtype == OD_F64) return ((const double *)t->data)[i];
@@ -107,8 +111,8 @@ enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_ten
             saw_nan = isnan(d);
             max = d;
             out->worst = i;
-            out->ref_worst = r;
-            out->fast_worst = f;
+            out->ref_worst = od_unsigned_nan(r);
+            out->fast_worst = od_unsigned_nan(f);
         }
         sum += d;
         sum2 += d * d;

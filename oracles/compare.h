@@ -17,7 +17,7 @@ typedef struct od_comparison {
     double nmse;                      /* Σ(fast-ref)² / Σref²; 0/0 is 0, x/0 infinite */
     double ulp_p50, ulp_p99, ulp_max; /* units in the last place: of float32, of float64 where both are float64 */
     size_t worst;                     /* index of the largest difference, of the first NaN where there is one */
-    double ref_worst, fast_worst;     /* the values there, as stored (no unit) */
+    double ref_worst, fast_worst;     /* the values there, as stored (no unit); a NaN without its sign */
     size_t ref_nan, ref_inf, fast_nan, fast_inf;
     size_t mismatch;       /* places where one side is NaN, +Inf or -Inf and the other is not the same */
     size_t first_mismatch; /* the first of them */
@@ -35,6 +35,9 @@ uint64_t od_ulp_f64(double a, double b);
 
 /* Mean of all elements. The divisor of model space is the mean of the reference's prefill scaler_scale. */
 double od_tensor_mean(const od_tensor *t);
+
+/* A NaN's sign means nothing, and printf shows it. */
+double od_unsigned_nan(double x);
 
 bool od_same_shape(const od_tensor *a, const od_tensor *b);
 

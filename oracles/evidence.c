@@ -65,12 +65,13 @@ static bool grew(const od_evidence *ev) {
     return ev->n_live == 3 && (ev->host_live[2] > ev->host_live[1] || ev->device_live[2] > ev->device_live[1]);
 }
 
-/* Witnesses carry noise and are judged over a whole series: on request, or for as long as each request adds a page to
- * one. */
+/* Witnesses carry noise and are judged over a whole series: on request, or for as long as each request adds much to
+ * one.
+ */
 static bool is_to_be_watched(const od_evidence *ev) {
     const od_witnessed *w = &ev->witnessed;
     if (w->n == OD_WITNESS_REPEAT) return false;
-    return ev->setup->watch_memory || od_witnessed_grew(w, w->n - 1, od_bounds.witness_step);
+    return ev->setup->watch_memory || od_witnessed_grew(w, w->n - 1, od_bounds.witness_step, od_bounds.witness_pages);
 }
 
 static bool rerun_same_engine(od_evidence *ev, od_player *p, unsigned needs) {
@@ -85,7 +86,10 @@ static bool rerun_same_engine(od_evidence *ev, od_player *p, unsigned needs) {
     run->status = od_player_poison(p, &run->error);
     if (run->status == OD_OK) run->status = od_player_reopen(p, &run->error);
     if (run->status != OD_OK) return false;
-    if (!play(run, p, od_trace_match, &ev->difference[OD_RERUN_REOPEN])) return false;
+    p->scrambles = true;
+    const bool played = play(run, p, od_trace_match, &ev->difference[OD_RERUN_REOPEN]);
+    p->scrambles = false;
+    if (!played) return false;
     if (!reset_and_note(ev, p, run)) return false;
     const bool growing = grew(ev);
     while (growing && ev->n_live < OD_MAX_REPEAT)

@@ -2,7 +2,8 @@
  * knows no bounds beyond those that decide whether a further run is worth its time; judging runs nothing.
  *
  *   reference   1 play
- *   fast        1 play, compared; then on the same engine: reset, play; poison, new sessions, play
+ *   fast        1 play, compared; then on the same engine: reset, play; poison, new sessions, play with all that a call
+ *               must not depend on overwritten before it
  *   plain       1 play (graph, autotune and fused off), where the case asks for any of them; timed pairs on request
  *   fresh fast  1 play on a new engine
  *   both        1 play for each weight tensor, changed, on request: is it read at all?

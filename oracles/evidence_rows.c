@@ -71,6 +71,11 @@ static void structure(od_evidence *ev, const od_call_at *at, enum od_tensor_clas
              text);
 }
 
+/* A case may ask for less than everything. */
+static bool is_compared(const od_case *c, enum od_tensor_class cls) {
+    return !c->only_scaler || cls == OD_TENSOR_SCALER;
+}
+
 static void compare_tensor(od_evidence *ev, const od_trace_call *call, size_t i, size_t k) {
     od_tensor ref = od_trace_view(&ev->ref, i), fast = od_trace_view(&ev->fast, k);
     enum od_tensor_class cls = ev->ref.tensor[i].cls;
@@ -78,6 +83,7 @@ static void compare_tensor(od_evidence *ev, const od_trace_call *call, size_t i,
         structure(ev, &call->at, OD_TENSORS, "the reference gives a tensor that is no output of the model");
         return;
     }
+    if (!is_compared(ev->script->c, cls)) return;
     double unit = od_tensor_in_data_space(cls) ? call->unit : 1;
     od_comparison cmp;
     od_error e;

@@ -136,6 +136,10 @@ static enum od_status one_call(od_player *p, const od_op *op, struct od_cursor *
     const od_series *series = &p->script->series[op->session];
     size_t patch = p->script->model->config.patch;
     od_window w;
+    if (p->scrambles && p->api->scramble_undeclared) {
+        const enum od_status s = p->api->scramble_undeclared(p->engine, e);
+        if (s != OD_OK) return s;
+    }
     if (op->kind == OD_OP_PREFILL) {
         *at = (struct od_cursor){.step = op->steps};
         where->step = OD_STEP_PREFILL;

@@ -155,16 +155,29 @@ static json_t *rulings(const od_verdict *v) {
     return a;
 }
 
+/* The decode steps of a relation that is held to the contract. */
+static json_t *steps(const od_related *r) {
+    json_t *a = json_array();
+    for (size_t i = 0; i < r->n_step; i++) {
+        const od_related_step *s = &r->step[i];
+        json_array_append_new(a, json_pack("{s:o,s:o,s:o,s:o,s:o}", "op", count(s->at.op), "call", count(s->at.call),
+                                           "session", count(s->at.session), "mae", number(s->mae), "max_abs",
+                                           number(s->max_abs)));
+    }
+    return a;
+}
+
 /* What each relation that was asked came to; share: of the contract, where the relation is held to it. */
 static json_t *relations(const od_evidence *ev) {
     json_t *a = json_array();
     for (unsigned i = 0; ev && i < OD_RELATIONS; i++) {
         const od_related *r = &ev->related[i];
         if (!r->asked) continue;
-        json_array_append_new(a, json_pack("{s:s,s:s,s:s,s:o,s:o,s:o}", "relation", od_relation_at(i)->name, "held",
-                                           od_relation_at(i)->contract ? "contract" : "bits", "verdict",
-                                           od_outcome_name(od_related_outcome(r)), "outside", text(r->outside),
-                                           "compared", count(r->compared), "share", number(r->most_share)));
+        json_array_append_new(a,
+                              json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o}", "relation", od_relation_at(i)->name, "held",
+                                        od_relation_at(i)->contract ? "contract" : "bits", "verdict",
+                                        od_outcome_name(od_related_outcome(r)), "outside", text(r->outside), "compared",
+                                        count(r->compared), "share", number(r->most_share), "steps", steps(r)));
     }
     return a;
 }
@@ -269,13 +282,22 @@ static json_t *worst_of(double value, const char *name, enum od_tensor_class cls
                      none ? "" : od_tensor_class_name(cls), "step", none ? "" : od_step_class_name(step));
 }
 
-enum od_status od_result_summary(FILE *out, const od_tally *t, double seconds, bool interrupted, int exit_code,
-                                 od_error *e) {
+static json_t *kinds(const od_kinds *k) {
+    json_t *a = json_array();
+    for (size_t i = 0; i < k->n; i++)
+        json_array_append_new(a, json_pack("{s:o,s:o,s:o}", "kind", text(k->kind[i].pattern), "findings",
+                                           count(k->kind[i].n), "first", text(k->kind[i].first)));
+    return a;
+}
+
+enum od_status od_result_summary(FILE *out, const od_tally *t, const od_kinds *found, double seconds, bool interrupted,
+                                 int exit_code, od_error *e) {
     json_t *line = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", "summary", "cases", count(t->cases),
                              "pass", count(t->outcome[OD_PASS]), "finding", count(t->outcome[OD_FINDING]), "known",
                              count(t->outcome[OD_KNOWN]), "skipped", count(t->outcome[OD_SKIPPED]), "inconclusive",
                              count(t->outcome[OD_INCONCLUSIVE]), "error", count(t->outcome[OD_ERROR]), "compared",
                              count(t->compared));
+    json_object_set_new(line, "kinds", kinds(found));
     json_object_set_new(line, "expired", count(t->expired));
     if (t->probed)
         json_object_set_new(line, "weights",

@@ -15,7 +15,8 @@ typedef struct od_tolerance {
     double memory_ratio;  /* peak bytes, fast over plain; live bytes, later request over the second */
     double witness_slope; /* bytes a request by which a witness of memory may grow: bound of the slope's lower end */
     double witness_z;     /* quantile of that end: one-sided, normal */
-    double witness_step;  /* bytes from which on one request's growth is worth a whole series of readings */
+    double witness_step;  /* bytes from which on one request's growth is worth a whole series of readings: malloc's, */
+    double witness_pages; /* and of those who count pages */
     double graph_bytes;   /* host bytes that one captured graph may take beside that ratio */
     double speed_ratio;   /* seconds, fast over plain */
     double near_mean;     /* distance to ref64, fast over ref: geometric mean over the tensors of a class */

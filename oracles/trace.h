@@ -59,6 +59,7 @@ typedef struct od_player {
     const od_script *script;
     od_engine *engine;
     od_session *session[OD_CASE_MAX_SESSIONS];
+    bool scrambles; /* before every call of a play, where the engine can (scramble_undeclared) */
 } od_player;
 
 /* Creates the engine and opens all sessions; on error everything is closed again. */

@@ -17,7 +17,7 @@
 #endif
 
 const char *od_witness_name(enum od_witness w) {
-    static const char *const names[OD_WITNESSES] = {"malloc", "VmRSS", "the device's driver"};
+    static const char *const names[OD_WITNESSES] = {"malloc", "RssAnon", "the device's driver"};
     return names[w];
 }
 
@@ -30,7 +30,7 @@ size_t od_witness_malloc(void) {
 #endif
 }
 
-/* The second number of statm, in pages. */
+/* The second number of statm less the third, in pages. */
 size_t od_witness_rss(void) {
 #ifdef OD_ASAN
     return 0;
@@ -41,8 +41,10 @@ size_t od_witness_rss(void) {
     if (file >= 0) close(file);
     if (n <= 0) return 0;
     text[n] = '\0';
-    const char *second = strchr(text, ' ');
-    return second ? (size_t)strtoull(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
+    char *at = text;
+    strtoull(at, &at, 10); /* the address space */
+    const unsigned long long resident = strtoull(at, &at, 10), shared = strtoull(at, &at, 10);
+    return resident > shared ? (size_t)(resident - shared) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 #endif
 }
 
@@ -67,8 +69,10 @@ od_slope od_slope_fit(const size_t *y, size_t n, double z) {
                       .low = rank >= 1 ? slope[(size_t)rank - 1] : -(double)INFINITY};
 }
 
-bool od_witnessed_grew(const od_witnessed *w, size_t i, double bytes) {
-    for (int k = 0; k < OD_WITNESSES; k++)
-        if ((double)w->bytes[k][i] - (double)w->bytes[k][i - 1] >= bytes) return true;
+bool od_witnessed_grew(const od_witnessed *w, size_t i, double bytes, double pages) {
+    for (int k = 0; k < OD_WITNESSES; k++) {
+        const double more = (double)w->bytes[k][i] - (double)w->bytes[k][i - 1];
+        if (more >= (k == OD_WITNESS_MALLOC ? bytes : pages)) return true;
+    }
     return false;
 }

@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 /* malloc: bytes handed out by glibc's allocator and not given back, exact but for splinters that it leaves with a
- * block. VmRSS: pages of the process in memory; free heap that is used again hides growth there. device: what the
- * driver says is in use on the card (od_stats.device_used), by anybody. */
+ * block. RssAnon: VmRSS without pages of files, which come 16 at a time as code is first run; free heap that is used
+ * again hides growth there. device: what the driver says is in use on the card (od_stats.device_used), by anybody. */
 enum od_witness { OD_WITNESS_MALLOC, OD_WITNESS_RSS, OD_WITNESS_DEVICE, OD_WITNESSES };
 
 const char *od_witness_name(enum od_witness w);
@@ -37,7 +37,7 @@ typedef struct od_slope {
 /* n <= OD_WITNESS_REPEAT readings, one a request. z: quantile of the normal distribution, 3.09 for 99.9 %. */
 od_slope od_slope_fit(const size_t *y, size_t n, double z);
 
-/* Did any witness grow by so many bytes from reading i - 1 to reading i? */
-bool od_witnessed_grew(const od_witnessed *w, size_t i, double bytes);
+/* Did any witness grow from reading i - 1 to reading i, malloc by so many bytes, those who count pages by so many? */
+bool od_witnessed_grew(const od_witnessed *w, size_t i, double bytes, double pages);
 
 #endif

@@ -29,6 +29,7 @@ struct od_batch {
     FILE *json;
     od_junit junit;
     od_tally tally;
+    od_kinds kinds;
     od_table_row *rows;
     size_t n_row, cap_row;
     double start;
@@ -48,7 +49,7 @@ static enum od_status add_oracle(unsigned *oracles, unsigned *relations, const c
     *oracles |= 1u << number;
     const bool related = od_oracle_at(number) == &od_oracle_consistency;
     if (!word[n]) {
-        if (related && relations) *relations = od_relations_all();
+        if (related && relations) *relations |= od_relations_default();
         return OD_OK;
     }
     if (!related) return od_fail(e, OD_BAD_INPUT, "%.60s: the oracle %s has no relations", word, name);
@@ -143,9 +144,9 @@ static void list_not_checked(od_batch *b) {
         b->not_checked[b->n_not_checked++] = "that every weight tensor is read (vacuity with --weights)";
     if (!b->judge.setup.watch_memory)
         b->not_checked[b->n_not_checked++] =
-            "leaks beside an engine's counters of less than 4 KiB a request (--require memory)";
+            "small leaks beside an engine's counters, under 4 KiB a request (--require memory)";
     const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
-    const unsigned relations = od_relations_all() & ~b->judge.setup.relations;
+    const unsigned relations = od_relations_default() & ~b->judge.setup.relations;
     if (relations) {
         snprintf(b->not_related, sizeof b->not_related, "relations that were not asked:");
         for (unsigned i = 0; i < OD_RELATIONS; i++)
@@ -312,6 +313,7 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
     od_judge_case(v, &b->judge, c);
     od_cli_stem(name, sizeof name, path);
     od_tally_add(&b->tally, v, name);
+    od_kinds_add(&b->kinds, v, name);
     const char *out = b->args->out ? b->args->out : b->fuzz ? "out" : NULL;
     if (v->outcome == OD_FINDING && out) {
         enum od_status s = od_finding_write(finding, sizeof finding, out, c, v, b->env.line, e);
@@ -374,6 +376,7 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                100 * t->worst_share, od_tensor_class_name(t->worst_share_cls), od_step_class_name(t->worst_share_step),
                t->worst_share_case);
     if (!od_nearness_print(t)) fprintf(stderr, "oracle-diff: no memory for the arbiter's table\n");
+    if (!od_kinds_print(&b->kinds)) fprintf(stderr, "oracle-diff: no memory for the table of kinds\n");
     od_spent_print(&t->spent);
     print_open(b);
     for (size_t i = 0; i < b->known.n; i++)
@@ -413,7 +416,7 @@ int od_batch_end(od_batch *b, bool interrupted) {
     fflush(stdout);
     od_error e = {0};
     enum od_status s = OD_OK;
-    if (b->json) s = od_result_summary(b->json, t, seconds, interrupted, code, &e);
+    if (b->json) s = od_result_summary(b->json, t, &b->kinds, seconds, interrupted, code, &e);
     if (s == OD_OK && b->args->junit) s = od_junit_write(&b->junit, b->args->junit, t, seconds, &e);
     if (s != OD_OK) {
         int failed = od_complain(&e);

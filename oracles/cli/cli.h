@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "oracles/judge.h"
+#include "oracles/kinds.h"
 #include "oracles/result.h"
 
 /* Exit codes (scripts depend on them). */
@@ -193,6 +194,10 @@ typedef struct od_table_row {
 void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, unsigned required, const char *finding,
                        const char *command);
 void od_table_row_free(od_table_row *row);
+
+/* Prints the kinds of several findings, a line each; nothing where there are fewer than two findings. False on
+ * exhausted memory. */
+bool od_kinds_print(const od_kinds *kinds);
 
 /* Prints rows and the findings in full; with `bad_only` rows that are neither PASS, KNOWN nor SKIPPED. False where
  * libsmartcols fails. */

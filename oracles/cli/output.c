@@ -192,6 +192,25 @@ bool od_nearness_print(const od_tally *t) {
     return ok;
 }
 
+bool od_kinds_print(const od_kinds *kinds) {
+    static const char *const columns[] = {"KIND OF FINDING", "FINDINGS", "FIRST"};
+    const char *cells[OD_KINDS * 3] = {0};
+    uint64_t all = kinds->more;
+    bool ok = true;
+    for (size_t i = 0; i < kinds->n; i++) all += kinds->kind[i].n;
+    if (all < 2) return true;
+    for (size_t i = 0; i < kinds->n; i++) {
+        cells[3 * i] = kinds->kind[i].pattern;
+        cells[3 * i + 1] = formatted("%llu", (unsigned long long)kinds->kind[i].n);
+        cells[3 * i + 2] = kinds->kind[i].first;
+        ok = ok && cells[3 * i + 1];
+    }
+    ok = ok && od_grid_print(columns, 3, 2, cells, kinds->n);
+    for (size_t i = 0; i < kinds->n; i++) free((void *)(uintptr_t)cells[3 * i + 1]);
+    if (kinds->more) printf("and %llu of further kinds\n", (unsigned long long)kinds->more);
+    return ok;
+}
+
 static int decimals(double seconds) {
     return seconds >= 100 ? 0 : seconds >= 1 ? 1 : 4;
 }

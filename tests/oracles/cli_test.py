@@ -22,6 +22,7 @@ def bad_usage_is_one_line_and_exit_2():
     refuses(2, "which case", "explain")
     refuses(2, "which case", "explain", "good.json", "good.json")
     refuses(2, "--json", "explain", "good.json", "--json", "r.jsonl")
+    refuses(2, "--junit", "explain", "good.json", "--junit", "r.xml")
     refuses(2, "which case", "run")
     refuses(2, "which folder", "replay")
     refuses(2, "--nonsense", "run", "--nonsense", "x.json")
@@ -112,13 +113,14 @@ def help_and_lists_are_exit_0():
     for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list", "bench", "baseline", "bisect",
                     "shrink", "explain"):
         assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
+    assert "--json" not in exits(0, "explain", "--help").stdout  # it would be refused
     listed = exits(0, "list").stdout
     for word in ("ref64", "twin", "accuracy", "determinism", "toto-open-base", "captures"):
         assert word in listed, word
     oracles = exits(0, "list", "--oracles").stdout
     assert [l.split()[0] for l in oracles.splitlines() if l.startswith("consistency")] == ["consistency"] + [
         "consistency/" + r for r in ("graph", "cache", "aba", "batch", "groups", "sessions", "recompute", "chunks",
-                                     "variates", "later")]
+                                     "variates", "later", "recompute-call")]
 
 
 @check

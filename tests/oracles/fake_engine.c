@@ -29,6 +29,7 @@ struct od_engine {
     unsigned number, resets, opens, live;
     void *hidden[HIDDEN_BLOCKS], *pages[HIDDEN_BLOCKS];
     size_t n_hidden, n_pages;
+    bool scrambled; /* since the last call */
     double weights; /* what they add to every answer */
     od_stats stats;
 };
@@ -219,7 +220,8 @@ static bool is_mute(const od_session *s) {
 static void fill(od_session *s, int t, size_t n) {
     const fake_knobs *k = s->engine->k;
     double drift = (k->drift_runs ? s->engine->resets : 0) + (k->drift_opens ? s->number : 0) +
-                   (k->drift_engines ? s->engine->number : 0);
+                   (k->drift_engines ? s->engine->number : 0) +
+                   (k->reads_stale && s->call > 0 && s->engine->scrambled ? 1 : 0);
     if (k->drift_late && s->call == 0 && t != MEAN) drift = 0;
     for (size_t i = 0; i < n; i++)
         s->data[t][i] =
@@ -269,6 +271,7 @@ static enum od_status answer(od_session *s, size_t steps, od_error *e) {
     }
     s->call++;
     s->answered = true;
+    engine->scrambled = false;
     engine->stats.launches += 10;
     if (engine->options.graph && !k->no_replay) engine->stats.replays++;
     if (engine->options.graph && s->call == 1 && (k->captures_anew || engine->stats.captures == 0))
@@ -356,6 +359,12 @@ static enum od_status poison(od_engine *engine, od_error *e) {
     return OD_OK;
 }
 
+static enum od_status scramble(od_engine *engine, od_error *e) {
+    engine->k->n_scramble++;
+    engine->scrambled = true;
+    return engine->k->fail_scramble ? od_fail(e, engine->k->fail_scramble, "it was told to") : OD_OK;
+}
+
 const od_engine_api *fake_ref(void) {
     static const od_engine_api api = {.abi = OD_ENGINE_ABI,
                                       .name = "ref",
@@ -382,5 +391,6 @@ const od_engine_api *fake_fast(void) {
     api.create = create_fast;
     api.recapture = recapture;
     api.poison = poison;
+    api.scramble_undeclared = scramble;
     return &api;
 }

@@ -27,11 +27,13 @@ typedef struct fake_knobs {
     double add_small;
     unsigned steady; /* from that engine on only every second one lies; 0: all do */
 
-    bool drift_runs;               /* answers depend on how often the engine's sessions were reset */
-    bool drift_opens;              /* … on how many sessions were opened before */
-    bool drift_engines;            /* … on how many engines were created before */
-    bool drift_late;               /* … but for the first call, where the mean alone does */
-    size_t leak_host, leak_device; /* bytes kept with every reset */
+    bool drift_runs;    /* answers depend on how often the engine's sessions were reset */
+    bool drift_opens;   /* … on how many sessions were opened before */
+    bool drift_engines; /* … on how many engines were created before */
+    bool reads_stale;   /* a decode step depends on what the call before it left in shared memory */
+    enum od_status fail_scramble;
+    bool drift_late;                                   /* … but for the first call, where the mean alone does */
+    size_t leak_host, leak_device;                     /* bytes kept with every reset */
     size_t hidden_malloc, hidden_pages, hidden_device; /* bytes a reset that no counter knows of: from malloc, pages of
                                                         * its own, on the device; given back with the engine */
     size_t hidden_once;                                /* the first so, by the third reset alone */
@@ -53,7 +55,8 @@ typedef struct fake_knobs {
     unsigned fail_engines; /* this one and later engines cannot be created; 0: all can */
 
     /* What was seen. */
-    unsigned n_create, n_open, n_reset, n_recapture, n_poison, n_live; /* n_live: engines and sessions not closed */
+    unsigned n_create, n_open, n_reset, n_recapture, n_poison, n_scramble,
+        n_live; /* n_live: engines and sessions not closed */
     struct {
         bool own;
         size_t n_step;

@@ -16,6 +16,7 @@ Suite *suite_report(void);
 Suite *suite_golden(void);
 Suite *suite_pairs(void);
 Suite *suite_known(void);
+Suite *suite_kinds(void);
 Suite *suite_baseline(void);
 Suite *suite_weights(void);
 Suite *suite_drift(void);
@@ -28,5 +29,6 @@ Suite *suite_consistency(void);
 Suite *suite_spent(void);
 Suite *suite_witness(void);
 Suite *suite_digest(void);
+Suite *suite_doubles(void);
 
 #endif

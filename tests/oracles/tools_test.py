@@ -224,6 +224,7 @@ def bisect_says_what_it_looked_for_and_what_came_of_it():
     assert done.returncode in (0, 77), done.stdout + done.stderr
     signature = lines[-1]["signature"]
     assert signature.startswith("accuracy/") and "no switch matters" in text and signature in text
+    assert {"fused": "on"} in [l["turned"] for l in lines[2:-1]] and "fused=on" in text and lines[-1]["hidden_by"] == []
     assert lines[1]["turned"] == {} and lines[1]["shown"] == 10 and lines[-1]["rate"]["high"] == 1
     assert {"graph": "off"} in [l["turned"] for l in lines[2:-1]] and "SWITCHES" in text
     command = next(l.split(None, 1)[1] for l in text.splitlines() if l.startswith("  shows "))

@@ -117,7 +117,7 @@ START_TEST(what_an_engine_takes_and_does_not_count_is_found) {
     is_found(memory(), "malloc: ");
     ck_assert_double_eq_tol(v.value, 65536, 64);
     fake_fast_knobs = (fake_knobs){.hidden_pages = 65536};
-    is_found(memory(), "VmRSS: ");
+    is_found(memory(), "RssAnon: ");
     ck_assert_double_ge(v.value, 32768);
 }
 END_TEST
