@@ -136,6 +136,7 @@ static void engine_stats(od_engine *en, od_stats *out) {
                       .host_peak = en->heap.peak,
                       .device_live = dev.live,
                       .device_peak = dev.peak,
+                      .device_used = dev.used,
                       .launches = dev.launches,
                       .captures = en->captures,
                       .replays = en->replays,

@@ -13,7 +13,8 @@
 #include "model/model.h"
 #include "model/options.h"
 
-enum { OD_ENGINE_ABI = 3 }; /* 2: od_stats.rolled_back and emulated, od_options.last_head; 3: scramble_undeclared */
+enum { OD_ENGINE_ABI = 3 }; /* 2: od_stats.rolled_back and emulated, od_options.last_head; 3: scramble_undeclared,
+                             * od_stats.device_used */
 
 typedef struct od_engine od_engine;
 typedef struct od_session od_session;
@@ -30,6 +31,7 @@ typedef struct od_window {
 /* Counters since create; bytes as the engine itself counts them. Strings are static. */
 typedef struct od_stats {
     size_t host_live, host_peak, device_live, device_peak;
+    size_t device_used;    /* bytes in use on the device as its driver says, by anybody; 0: not known */
     uint64_t launches;     /* kernels and products started, or replayed as nodes of a graph */
     uint64_t captures;     /* graphs captured */
     uint64_t replays;      /* graphs launched */

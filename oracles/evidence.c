@@ -40,11 +40,18 @@ od_options od_exact_options(const od_script *script) {
 }
 
 static void note_live(od_evidence *ev, od_player *p) {
-    if (ev->n_live == OD_MAX_REPEAT) return;
+    od_witnessed *w = &ev->witnessed;
     p->api->stats(p->engine, &ev->fast_end);
-    ev->host_live[ev->n_live] = ev->fast_end.host_live;
-    ev->device_live[ev->n_live] = ev->fast_end.device_live;
-    ev->n_live++;
+    if (ev->n_live < OD_MAX_REPEAT) {
+        ev->host_live[ev->n_live] = ev->fast_end.host_live;
+        ev->device_live[ev->n_live] = ev->fast_end.device_live;
+        ev->n_live++;
+    }
+    if (ev->n_live < 2 || w->n == OD_WITNESS_REPEAT) return;
+    w->bytes[OD_WITNESS_MALLOC][w->n] = od_witness_malloc();
+    w->bytes[OD_WITNESS_RSS][w->n] = od_witness_rss();
+    w->bytes[OD_WITNESS_DEVICE][w->n] = ev->fast_end.device_used;
+    w->n++;
 }
 
 static bool reset_and_note(od_evidence *ev, od_player *p, od_attempt *run) {
@@ -58,7 +65,16 @@ static bool grew(const od_evidence *ev) {
     return ev->n_live == 3 && (ev->host_live[2] > ev->host_live[1] || ev->device_live[2] > ev->device_live[1]);
 }
 
-static bool rerun_same_engine(od_evidence *ev, od_player *p) {
+/* Witnesses carry noise and are judged over a whole series: on request, or for as long as each request adds much to
+ * one.
+ */
+static bool is_to_be_watched(const od_evidence *ev) {
+    const od_witnessed *w = &ev->witnessed;
+    if (w->n == OD_WITNESS_REPEAT) return false;
+    return ev->setup->watch_memory || od_witnessed_grew(w, w->n - 1, od_bounds.witness_step, od_bounds.witness_pages);
+}
+
+static bool rerun_same_engine(od_evidence *ev, od_player *p, unsigned needs) {
     od_attempt *run = &ev->rerun[OD_RERUN_RESET];
     run->ran = true;
     if (!reset_and_note(ev, p, run)) return false;
@@ -75,8 +91,10 @@ static bool rerun_same_engine(od_evidence *ev, od_player *p) {
     p->scrambles = false;
     if (!played) return false;
     if (!reset_and_note(ev, p, run)) return false;
-    if (!grew(ev)) return true;
-    while (ev->n_live < OD_MAX_REPEAT)
+    const bool growing = grew(ev);
+    while (growing && ev->n_live < OD_MAX_REPEAT)
+        if (!play(run, p, NULL, NULL) || !reset_and_note(ev, p, run)) return false;
+    while (needs & OD_NEED_WITNESSES && is_to_be_watched(ev))
         if (!play(run, p, NULL, NULL) || !reset_and_note(ev, p, run)) return false;
     return true;
 }
@@ -142,7 +160,8 @@ static void arbitrate_all(od_evidence *ev) {
 }
 
 static void ask_arbiter(od_evidence *ev) {
-    const od_row *row = od_evidence_worst(ev, false);
+    /* A NaN in one engine alone is a finding wherever it stands, also beyond the contract's reach. */
+    const od_row *row = ev->mismatch ? &ev->mismatch_row : od_evidence_worst(ev, false);
     const od_setup *setup = ev->setup;
     if (!row || !setup->arbiter) return;
     if (setup->always_arbiter || !od_within(row->share, od_bounds.arbiter_share)) arbitrate(ev, row);
@@ -179,7 +198,7 @@ void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup
         p.api->stats(p.engine, &ev->fast_stats);
         ev->fast_end = ev->fast_stats;
         od_evidence_compare(ev);
-        bool sound = !(needs & OD_NEED_RERUN) || rerun_same_engine(ev, &p);
+        bool sound = !(needs & OD_NEED_RERUN) || rerun_same_engine(ev, &p, needs);
         if (sound && (needs & (OD_NEED_PLAIN | OD_NEED_TIME))) play_plain(ev, &p, needs);
         if (sound && (needs & OD_NEED_RELATIONS)) od_evidence_relate(ev, &p);
     }

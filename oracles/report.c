@@ -320,6 +320,7 @@ static void put_report(FILE *f, const od_results *r) {
     }
     fputs("\nMAE: the largest mean absolute error of a compared tensor at any step, in model space.\n\n", f);
     od_report_put_near(f, r);
+    od_report_put_digests(f, r);
     od_report_put_steps(f, r);
     for (size_t i = 0; i < r->n_file; i++) {
         fputs("## Environment\n\n", f);

@@ -35,6 +35,10 @@ void od_report_put_cell(FILE *f, const char *s);
 void od_report_put_near(FILE *f, const od_results *r);
 bool od_report_is_near(const od_results *r);
 
+/* report_digest.c: which answers of cases that stand in several results have other bits, as a section; nothing where
+ * no case does. */
+void od_report_put_digests(FILE *f, const od_results *r);
+
 /* report_steps.c: relations that do not hold, by decode step, as a section, if the results hold any. */
 void od_report_put_steps(FILE *f, const od_results *r);
 

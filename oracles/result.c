@@ -4,13 +4,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "oracles/tolerance.h"
+
 /* JSON has no word for NaN and infinity: null. */
 static json_t *number(double x) {
     return isfinite(x) ? json_real(x) : json_null();
 }
 
-/* Text of any origin: bytes that are no UTF-8 become '?'. */
+/* Text of any origin, none is "": bytes that are no UTF-8 become '?'. */
 static json_t *text(const char *s) {
+    if (!s) s = "";
     json_t *t = json_string(s);
     if (t) return t;
     char clean[1024];
@@ -64,6 +67,10 @@ enum od_status od_result_run(FILE *out, const od_run_info *i, const od_judge *j,
                         json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "host", text(i->host), "os", text(i->os), "cpu",
                                   text(i->cpu), "cores", count(i->cores), "compiler", text(i->compiler), "build",
                                   text(i->build)));
+    json_t *environment = json_object_get(line, "environment");
+    json_object_set_new(environment, "card", text(i->card));
+    json_object_set_new(environment, "driver", text(i->driver));
+    json_object_set_new(environment, "toolkit", text(i->toolkit));
     json_object_set_new(line, "options", texts(i->option, i->n_option));
     json_object_set_new(line, "weights", text(i->weights));
     json_object_set_new(line, "seed", i->profile ? count(i->seed) : json_null());
@@ -95,6 +102,7 @@ static json_t *row(const od_row *r) {
         json_pack("{s:o,s:o,s:o}", "p50", number(w->ulp_p50), "p99", number(w->ulp_p99), "max", number(w->ulp_max)));
     json_object_set_new(o, "share", number(r->share));
     json_object_set_new(o, "most_mae", number(r->most_mae));
+    json_object_set_new(o, "most_abs", number(r->most_abs));
     json_object_set_new(o, "at",
                         json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name", text(r->name), "op", count(r->at.op), "call",
                                   count(r->at.call), "session", count(r->at.session), "index", count(w->worst), "ref",
@@ -111,6 +119,27 @@ static json_t *rows(const od_evidence *ev) {
         for (int s = 0; s < OD_STEPS; s++)
             for (int k = 1; k >= 0; k--)
                 if (ev->row[t][s][k].compared) json_array_append_new(a, row(&ev->row[t][s][k]));
+    return a;
+}
+
+static json_t *hex(uint64_t hash) {
+    char text[17];
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
+    return json_string(text);
+}
+
+/* A side that gave no such tensor: "". */
+static json_t *digests(const od_evidence *ev) {
+    json_t *a = json_array();
+    for (int t = 0; t < OD_TENSORS; t++)
+        for (int s = 0; s < OD_STEPS; s++) {
+            const od_digest *ref = &ev->ref_digests.of[t][s], *fast = &ev->fast_digests.of[t][s];
+            if (ref->n + fast->n == 0) continue;
+            json_array_append_new(a, json_pack("{s:s,s:s,s:o,s:o,s:o}", "tensor", od_tensor_class_name(t), "step",
+                                               od_step_class_name(s), "n", count(fast->n ? fast->n : ref->n), "ref",
+                                               ref->n ? hex(ref->hash) : text(""), "fast",
+                                               fast->n ? hex(fast->hash) : text("")));
+        }
     return a;
 }
 
@@ -162,6 +191,34 @@ static json_t *engines(const od_evidence *ev) {
     return o;
 }
 
+static json_t *bytes_of(const size_t *live, size_t n, size_t peak, const size_t *plain_peak) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append_new(list, count(live[i]));
+    const double slope = n > 2 ? od_slope_fit(live + 1, n - 1, 0).value : (double)NAN;
+    return json_pack("{s:o,s:o,s:o,s:o}", "live", list, "peak", count(peak), "plain_peak",
+                     plain_peak ? count(*plain_peak) : json_null(), "slope", number(slope));
+}
+
+/* Live bytes after each request, peaks, and what grows with a request, by the engine's counters and by witnesses. */
+static json_t *memory(const od_evidence *ev) {
+    const od_stats *f = &ev->fast_stats, *p = &ev->plain_stats;
+    const bool plain = ev->plain_run.ran && ev->plain_run.status == OD_OK;
+    json_t *list = json_array();
+    for (int i = 0; i < OD_WITNESSES; i++) {
+        const size_t n = ev->witnessed.n, *y = ev->witnessed.bytes[i];
+        if (n == 0 || y[0] == 0) continue; /* it does not know */
+        const od_slope slope = od_slope_fit(y, n, od_bounds.witness_z);
+        json_array_append_new(list,
+                              json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "witness", od_witness_name((enum od_witness)i),
+                                        "readings", count(n), "first", count(y[0]), "last", count(y[n - 1]), "slope",
+                                        number(n > 1 ? slope.value : (double)NAN), "low", number(slope.low)));
+    }
+    return json_pack("{s:o,s:o,s:o}", "host",
+                     bytes_of(ev->host_live, ev->n_live, f->host_peak, plain ? &p->host_peak : NULL), "device",
+                     bytes_of(ev->device_live, ev->n_live, f->device_peak, plain ? &p->device_peak : NULL), "witnesses",
+                     list);
+}
+
 static json_t *place(const char *name, const od_call_at *at) {
     return json_pack("{s:o,s:o,s:o,s:o}", "name", text(name), "op", count(at->op), "call", count(at->call), "session",
                      count(at->session));
@@ -201,7 +258,12 @@ enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c
     json_object_set_new(line, "oracles", rulings(v));
     json_object_set_new(line, "relations", relations(v->evidence));
     json_object_set_new(line, "tensors", rows(v->evidence));
+    if (v->evidence && v->evidence->setup->detail) json_object_set_new(line, "digests", digests(v->evidence));
+    double mae, max_abs;
+    if (v->evidence && od_evidence_needed(&mae, &max_abs, v->evidence))
+        json_object_set_new(line, "needed", json_pack("{s:o,s:o}", "mae", number(mae), "max_abs", number(max_abs)));
     json_object_set_new(line, "engines", engines(v->evidence));
+    if (v->evidence && v->evidence->n_live > 0) json_object_set_new(line, "memory", memory(v->evidence));
     if (v->evidence && v->evidence->arbitration.ran) {
         const od_arbitration *a = &v->evidence->arbitration;
         json_object_set_new(line, "arbiter",

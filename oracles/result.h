@@ -13,6 +13,7 @@ typedef struct od_run_info {
     const char *why;                      /* why this pair */
     const char *ref_device, *ref_math, *fast_device, *fast_math;
     const char *host, *os, *cpu, *compiler, *build;
+    const char *card, *driver, *toolkit; /* GPU and driver as NVML reads them; "" = none */
     unsigned cores;
     const char *weights; /* "by case", or the folder that every case gets */
     const char *fault;   /* planted fault, "" = none */

@@ -13,6 +13,10 @@ typedef struct od_tolerance {
     double arbiter_share; /* share of the contract above which ref64 is asked who is nearer */
     double gain_limit;    /* weights' gain above which free-running tensors are not contractual */
     double memory_ratio;  /* peak bytes, fast over plain; live bytes, later request over the second */
+    double witness_slope; /* bytes a request by which a witness of memory may grow: bound of the slope's lower end */
+    double witness_z;     /* quantile of that end: one-sided, normal */
+    double witness_step;  /* bytes from which on one request's growth is worth a whole series of readings: malloc's, */
+    double witness_pages; /* and of those who count pages */
     double graph_bytes;   /* host bytes that one captured graph may take beside that ratio */
     double speed_ratio;   /* seconds, fast over plain */
     double near_mean;     /* distance to ref64, fast over ref: geometric mean over the tensors of a class */

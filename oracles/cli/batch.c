@@ -68,6 +68,7 @@ static enum od_status choose_oracles(od_batch *b, od_error *e) {
     if (relations) b->judge.setup.relations = relations;
     b->judge.setup.oracles = (only ? only : b->fuzz ? od_oracles_fuzz() : od_oracles_all()) | b->named | 1u;
     b->judge.required = od_oracles_required() | b->named;
+    b->judge.setup.watch_memory = (only | b->named) & od_oracle_bit(&od_oracle_memory);
     return OD_OK;
 }
 
@@ -141,6 +142,9 @@ static void list_not_checked(od_batch *b) {
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
     if (!b->args->weights || !(b->judge.setup.oracles & od_oracle_bit(&od_oracle_vacuity)))
         b->not_checked[b->n_not_checked++] = "that every weight tensor is read (vacuity with --weights)";
+    if (!b->judge.setup.watch_memory)
+        b->not_checked[b->n_not_checked++] =
+            "small leaks beside an engine's counters, under 4 KiB a request (--require memory)";
     const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
     const unsigned relations = od_relations_default() & ~b->judge.setup.relations;
     if (relations) {
@@ -187,6 +191,7 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     b->judge.weights = args->weights;
     b->judge.setup.detail = args->json != NULL;
     od_environment_fill(&b->env);
+    if (args->json) od_environment_card(&b->env);
     make_tail(b);
     list_not_checked(b);
     *out = b;
@@ -253,6 +258,9 @@ enum od_status od_batch_begin(od_batch *b, od_error *e) {
                         .cpu = b->env.cpu,
                         .compiler = b->env.compiler,
                         .build = b->env.build,
+                        .card = b->env.card,
+                        .driver = b->env.driver,
+                        .toolkit = b->env.toolkit,
                         .cores = b->env.cores,
                         .weights = b->model_folder[0] ? b->model_folder : "by case",
                         .fault = b->env.fault,

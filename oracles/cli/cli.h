@@ -123,11 +123,16 @@ enum od_status od_cli_device(char *device, size_t device_size, char *math, size_
 
 typedef struct od_environment {
     char host[128], os[160], cpu[128], compiler[128], time[32], line[OD_CASE_TEXT];
+    char card[96], driver[64]; /* by od_environment_card */
     const char *build, *fault;
+    const char *toolkit; /* CUDA's that this program was built with, "none" */
     unsigned cores;
 } od_environment;
 
 void od_environment_fill(od_environment *env);
+
+/* The GPU and its driver's version ("580.159.04") as NVML reads them, "" where there are none. Takes its time. */
+void od_environment_card(od_environment *env);
 
 /* One word for a shell, quoted where it must be, appended to text[size]. */
 void od_append_word(char *text, size_t size, const char *word);

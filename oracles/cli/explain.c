@@ -28,6 +28,9 @@ static void print_verdict(const od_verdict *v) {
                r->reason, r->signature);
         any = true;
     }
+    char needed[LINE];
+    if (v->evidence && od_evidence_needed_text(needed, sizeof needed, v->evidence)[0])
+        printf("tolerance  %s\n", needed);
     if (!any && v->reason[0]) printf("verdict    %s: %s\n", od_outcome_name(v->outcome), v->reason);
 }
 

@@ -73,6 +73,9 @@ static char *details(const char *name, const od_verdict *v, const char *finding,
         if (v->ruling[i].outcome == OD_FINDING && (v->asked >> i & 1))
             fprintf(f, "  %-12s%s\n              %s\n", od_oracle_at(i)->name, v->ruling[i].reason,
                     v->ruling[i].signature);
+    char needed[160];
+    if (v->evidence && od_evidence_needed_text(needed, sizeof needed, v->evidence)[0])
+        fprintf(f, "  tolerance   %s\n", needed);
     if (strncmp(v->signature, "expect/", 7) == 0) fprintf(f, "  %s\n", v->reason);
     if (v->evidence && v->evidence->arbitration.ran) {
         const od_arbitration *a = &v->evidence->arbitration;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "oracles/oracle.h"
@@ -10,6 +11,7 @@
 enum {
     TENSORS = 6,
     HIDDEN = 2,
+    HIDDEN_BLOCKS = 64,
     MEAN = 3,
     SCALER_LOC = 4,
     SCALER_SCALE = 5,
@@ -25,6 +27,8 @@ struct od_engine {
     size_t patch, layers;
     int where; /* the knob's answer */
     unsigned number, resets, opens, live;
+    void *hidden[HIDDEN_BLOCKS], *pages[HIDDEN_BLOCKS];
+    size_t n_hidden, n_pages;
     bool scrambled; /* since the last call */
     double weights; /* what they add to every answer */
     od_stats stats;
@@ -149,6 +153,7 @@ static enum od_status create(fake_knobs *k, od_engine **out, const od_model *mod
                                .host_peak = (size_t)(host * HONEST_HOST),
                                .device_live = HONEST_DEVICE,
                                .device_peak = (size_t)(factor * HONEST_DEVICE),
+                               .device_used = HONEST_DEVICE,
                                .math_mode = "float32",
                                .device = "fake",
                                .emulated = k->emulated,
@@ -168,6 +173,8 @@ static enum od_status create_fast(od_engine **out, const od_model *model, const 
 static void destroy(od_engine *engine) {
     if (engine) take_time(engine->k);
     if (engine) engine->k->n_live--;
+    for (size_t i = 0; engine && i < engine->n_hidden; i++) free(engine->hidden[i]);
+    for (size_t i = 0; engine && i < engine->n_pages; i++) munmap(engine->pages[i], engine->k->hidden_pages);
     free(engine);
 }
 
@@ -296,12 +303,31 @@ static enum od_status decode(od_session *s, const od_window *next, od_error *e) 
     return answer(s, s->engine->patch, e);
 }
 
+/* Touched, so that it is more than an address. */
+static void take_hidden(od_engine *engine) {
+    const fake_knobs *k = engine->k;
+    const size_t bytes = k->hidden_malloc + (engine->resets == 3 ? k->hidden_once : 0);
+    if (bytes && engine->n_hidden < HIDDEN_BLOCKS) {
+        void *block = malloc(bytes);
+        if (block) memset(block, 1, bytes);
+        engine->hidden[engine->n_hidden++] = block;
+    }
+    if (k->hidden_pages && engine->n_pages < HIDDEN_BLOCKS) {
+        void *pages = mmap(NULL, k->hidden_pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED) abort();
+        memset(pages, 1, k->hidden_pages);
+        engine->pages[engine->n_pages++] = pages;
+    }
+    engine->stats.device_used += k->hidden_device;
+}
+
 static enum od_status reset(od_session *s, od_error *e) {
     od_engine *engine = s->engine;
     take_time(engine->k);
     s->call = 0;
     s->answered = false;
     engine->resets++;
+    take_hidden(engine);
     engine->k->n_reset++;
     engine->stats.host_live += engine->k->leak_host + (engine->resets == 3 ? engine->k->leak_once : 0);
     engine->stats.device_live += engine->k->leak_device;

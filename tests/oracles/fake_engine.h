@@ -32,11 +32,14 @@ typedef struct fake_knobs {
     bool drift_engines; /* … on how many engines were created before */
     bool reads_stale;   /* a decode step depends on what the call before it left in shared memory */
     enum od_status fail_scramble;
-    bool drift_late;                   /* … but for the first call, where the mean alone does */
-    size_t leak_host, leak_device;     /* bytes kept with every reset */
-    size_t leak_once;                  /* host bytes kept by the third reset alone */
-    double peak_factor;                /* device peak with graph on, times the honest one; 0 = 1 */
-    double host_factor;                /* the same for the host */
+    bool drift_late;                                   /* … but for the first call, where the mean alone does */
+    size_t leak_host, leak_device;                     /* bytes kept with every reset */
+    size_t hidden_malloc, hidden_pages, hidden_device; /* bytes a reset that no counter knows of: from malloc, pages of
+                                                        * its own, on the device; given back with the engine */
+    size_t hidden_once;                                /* the first so, by the third reset alone */
+    size_t leak_once;                                  /* host bytes kept by the third reset alone */
+    double peak_factor;                                /* device peak with graph on, times the honest one; 0 = 1 */
+    double host_factor;                                /* the same for the host */
     double microseconds, graph_factor; /* each call takes so long; with graph on so many times longer (0 = 1) */
     double each_microseconds; /* every call of the interface but probe, can and stats takes so long besides; n_each */
     double graph_jitter;      /* with graph on every other play takes so many times longer (0 = 1) */

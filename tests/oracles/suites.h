@@ -27,6 +27,8 @@ Suite *suite_explain(void);
 Suite *suite_rerun(void);
 Suite *suite_consistency(void);
 Suite *suite_spent(void);
+Suite *suite_witness(void);
+Suite *suite_digest(void);
 Suite *suite_doubles(void);
 
 #endif
