@@ -26,5 +26,6 @@ Suite *suite_explain(void);
 Suite *suite_rerun(void);
 Suite *suite_consistency(void);
 Suite *suite_doubles(void);
+Suite *suite_metrics(void);
 
 #endif
