@@ -30,5 +30,6 @@ Suite *suite_spent(void);
 Suite *suite_witness(void);
 Suite *suite_digest(void);
 Suite *suite_doubles(void);
+Suite *suite_metrics(void);
 
 #endif
