@@ -97,11 +97,11 @@ enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_ten
                        od_shape_text(b, sizeof b, fast->rank, fast->shape));
     }
     size_t n = od_tensor_size(ref);
-    double sum = 0, sum2 = 0, energy = 0, max = -1;
+    double sum = 0, sum2 = 0, energy = 0, shift = 0, max = -1;
     bool saw_nan = false;
     for (size_t i = 0; i < n; i++) {
         double r = at(ref, i), f = at(fast, i);
-        double d = isfinite(r) && isfinite(f) ? fabs(r - f) : odd_place(out, r, f, i);
+        double s = isfinite(r) && isfinite(f) ? f - r : odd_place(out, r, f, i), d = fabs(s);
         out->all_zero = out->all_zero && r == 0 && f == 0;
         if (!saw_nan && !(d <= max)) { /* larger, or the first NaN */
             saw_nan = isnan(d);
@@ -111,6 +111,7 @@ enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_ten
             out->fast_worst = f;
         }
         sum += d;
+        shift += s;
         sum2 += d * d;
         energy += r * r;
     }
@@ -118,6 +119,7 @@ enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_ten
     out->all_zero = out->all_zero && n > 0;
     out->mae = n ? sum / (double)n / unit : NAN;
     out->max_abs = n ? max / unit : NAN;
+    out->shift = n ? shift / (double)n / unit : NAN;
     out->rmse = n ? sqrt(sum2 / (double)n) / unit : NAN;
     out->nmse = n == 0 || isnan(sum2) ? (double)NAN : sum2 > 0 ? sum2 / energy : 0;
     return with_ulp ? fill_ulp(out, ref, fast, e) : OD_OK;

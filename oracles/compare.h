@@ -9,12 +9,13 @@
 #include "model/tensor.h"
 
 /* Differences are divided by `unit` (1, or the mean scale of the series: model space). Sums are doubles.
- *   NaN on either side, or on both, or n = 0: mae, max_abs, rmse and nmse are NaN (nothing was shown to agree).
+ *   NaN on either side, or on both, or n = 0: mae, max_abs, rmse, shift and nmse are NaN (nothing was shown to agree).
  *   Infinities of the same sign at the same place are equal; any other one is an infinite difference. */
 typedef struct od_comparison {
     size_t n;
     double mae, max_abs, rmse;
-    double nmse;                      /* Σ(fast-ref)² / Σref²; 0/0 is 0, x/0 infinite */
+    double shift; /* mean of fast - ref, with its sign; no finite number where a difference is none */
+    double nmse;  /* Σ(fast-ref)² / Σref²; 0/0 is 0, x/0 infinite */
     double ulp_p50, ulp_p99, ulp_max; /* units in the last place: of float32, of float64 where both are float64 */
     size_t worst;                     /* index of the largest difference, of the first NaN where there is one */
     double ref_worst, fast_worst;     /* the values there, as stored (no unit) */

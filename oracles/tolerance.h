@@ -6,21 +6,33 @@
 #include <stddef.h>
 
 typedef struct od_tolerance {
-    double mae;           /* accuracy: mean absolute error of one tensor at one step, model space */
-    double max_abs;       /* accuracy: largest single difference, model space */
-    double free_mae;      /* golden vectors: mean absolute error of a whole free-running forecast, model space */
-    double golden;        /* ref64 against a golden value, relative to max(1, |value|) */
-    double arbiter_share; /* share of the contract above which ref64 is asked who is nearer */
-    double gain_limit;    /* weights' gain above which free-running tensors are not contractual */
-    double memory_ratio;  /* peak bytes, fast over plain; live bytes, later request over the second */
-    double graph_bytes;   /* host bytes that one captured graph may take beside that ratio */
-    double speed_ratio;   /* seconds, fast over plain */
-    double near_mean;     /* distance to ref64, fast over ref: geometric mean over the tensors of a class */
-    double near_each;     /* the same of one tensor; or */
-    double near_abs;      /* the fast path's distance alone */
-    double near_floor;    /* a distance below it counts as it */
-    size_t near_values;   /* one tensor is judged if it has so many values, */
-    size_t near_class;    /* a class's mean if its tensors have so many */
+    double mae;                /* accuracy: mean absolute error of one tensor at one step, model space */
+    double max_abs;            /* accuracy: largest single difference, model space */
+    double free_mae;           /* golden vectors: mean absolute error of a whole free-running forecast, model space */
+    double golden;             /* ref64 against a golden value, relative to max(1, |value|) */
+    double arbiter_share;      /* share of the contract above which ref64 is asked who is nearer */
+    double gain_limit;         /* weights' gain above which free-running tensors are not contractual */
+    double memory_ratio;       /* peak bytes, fast over plain; live bytes, later request over the second */
+    double graph_bytes;        /* host bytes that one captured graph may take beside that ratio */
+    double speed_ratio;        /* seconds, fast over plain */
+    double near_mean;          /* distance to ref64, fast over ref: geometric mean over the tensors of a class */
+    double near_each;          /* the same of one tensor; or */
+    double near_abs;           /* the fast path's distance alone */
+    double near_floor;         /* a distance below it counts as it */
+    size_t near_values;        /* one tensor is judged if it has so many values, */
+    size_t near_class;         /* a class's mean if its tensors have so many */
+    double envelope_quantile;  /* envelope: the percentile of healthy comparisons, */
+    double envelope_mae;       /* times this is the bound of MAE, */
+    double envelope_max;       /* and times this that of the largest difference; */
+    double envelope_mae_floor; /* which are never less than these, model space */
+    double envelope_max_floor;
+    size_t envelope_least;  /* a key has a percentile if it has so many comparisons */
+    double envelope_gain;   /* weights' gain above which the envelope says nothing */
+    double envelope_alarms; /* expected false alarms of the envelope, a case */
+    double shift_z;         /* mean shift: standard errors from the healthy mean, */
+    double shift_floor;     /* beyond this difference, model space, */
+    size_t shift_least;     /* over so many cases; */
+    double shift_alarms;    /* expected false alarms, a run */
 } od_tolerance;
 
 extern const od_tolerance od_bounds;

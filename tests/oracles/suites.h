@@ -25,5 +25,7 @@ Suite *suite_shrink_moves(void);
 Suite *suite_explain(void);
 Suite *suite_rerun(void);
 Suite *suite_consistency(void);
+Suite *suite_envelope(void);
+Suite *suite_shift(void);
 
 #endif
