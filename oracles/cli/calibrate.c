@@ -90,15 +90,21 @@ static enum od_status take_files(work *w, od_error *e) {
     return s;
 }
 
-/* Cases named, or --cases of one profile, or of each. */
-static enum od_status gather(work *w, od_error *e) {
-    const od_args *a = w->args;
-    enum od_profile profile;
+static enum od_status check_usage(const od_args *a, od_error *e) {
+    enum od_profile unused;
     if (a->n_rest > 0 && (a->has_cases || a->has_seed || a->profile))
         return od_fail(e, OD_BAD_INPUT, "calibrate: either cases, or --cases, --seed and --profile");
     if (a->has_cases && (a->cases == 0 || a->cases > MAX_CASES))
         return od_fail(e, OD_BAD_INPUT, "--cases %llu: 1 to %d would be right", (unsigned long long)a->cases,
                        MAX_CASES);
+    enum od_status s = a->profile ? od_profile_parse(&unused, a->profile, e) : OD_OK;
+    return s == OD_OK && a->out ? od_cli_writable(a->out, false, e) : s;
+}
+
+/* Cases named, or --cases of one profile, or of each. */
+static enum od_status gather(work *w, od_error *e) {
+    const od_args *a = w->args;
+    enum od_profile profile = OD_PROFILE_DEFAULT;
     if (a->n_rest > 0) return take_files(w, e);
     if (a->profile) {
         enum od_status s = od_profile_parse(&profile, a->profile, e);
@@ -194,15 +200,12 @@ static int run(const od_args *args) {
     char why[400];
     work *w = calloc(1, sizeof *w);
     enum od_status s = w ? OD_OK : od_fail(&e, OD_NO_MEMORY, "no memory for a calibration");
-    if (s == OD_OK && args->out) s = od_cli_writable(args->out, false, &e);
-    if (s == OD_OK) {
-        od_args own = *args;
-        const od_engine_api *ref, *fast;
-        w->args = args;
-        s = od_cli_pair(&ref, &fast, why, sizeof why, &own, &e);
-    }
+    const od_engine_api *ref, *fast;
+    if (s == OD_OK) s = check_usage(args, &e);
+    if (s == OD_OK) s = od_cli_pair(&ref, &fast, why, sizeof why, args, &e);
     if (s == OD_OK) s = od_batch_create(&w->batch, args, false, &e);
     if (s != OD_OK) goto out;
+    w->args = args;
     w->judge = od_batch_judge(w->batch);
     w->judge->setup.oracles = 1u | od_oracle_bit(&od_oracle_accuracy) | od_oracle_bit(&od_oracle_finite);
     w->judge->setup.arbiter = NULL;
@@ -214,6 +217,8 @@ static int run(const od_args *args) {
     sigaction(SIGTERM, &action, NULL);
     s = gather(w, &e);
     if (!args->quiet && isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
+    if (s == OD_OK && stopped)
+        s = od_fail(&e, OD_IO, "calibrate: interrupted after %zu cases; nothing was written", w->calibration.cases);
     if (s == OD_OK) s = finish(w, &e);
 out:;
     int code = s == OD_OK ? OD_EXIT_PASS : od_complain(&e);
