@@ -26,7 +26,7 @@ void od_envelope_range(size_t *lo, size_t *hi, unsigned size) {
 
 double od_quantile(const double *sorted, size_t n, double p) {
     assert(n > 0 && p > 0 && p <= 1);
-    /* p·n may come out a last place above a whole number: 0.999 · 1000 is 999, not 1000. */
+    /* p·n may come out a last place above a whole number: 0.07 · 100 is 7, not 8. */
     const size_t rank = (size_t)ceil(p * (double)n * (1 - 1e-12));
     return sorted[(rank < 1 ? 1 : rank > n ? n : rank) - 1];
 }

@@ -72,7 +72,7 @@ START_TEST(a_quantile_is_of_the_nearest_rank) {
         double p, is;
     } table[] = {{1, 0.999, 1},       {2, 0.5, 1},         {3, 0.5, 2},         {999, 0.999, 999},   {1000, 0.999, 999},
                  {1001, 0.999, 1000}, {2000, 0.999, 1998}, {3000, 0.999, 2997}, {4000, 0.999, 3996}, {1000, 1, 1000},
-                 {1000, 0.5, 500},    {1001, 0.5, 501},    {10, 1e-9, 1}};
+                 {1000, 0.5, 500},    {1001, 0.5, 501},    {10, 1e-9, 1},       {100, 0.07, 7}};
     for (size_t i = 0; i < 4000; i++) numbers[i] = (double)(i + 1);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         ck_assert_msg(od_quantile(numbers, table[i].n, table[i].p) == table[i].is, "%g of %zu", table[i].p, table[i].n);
@@ -306,6 +306,22 @@ START_TEST(what_is_not_healthy_is_no_part_of_a_calibration) {
 }
 END_TEST
 
+/* Own patches at a gain above the limit are no part of the contract, nor of what is measured. */
+START_TEST(what_is_kept_is_every_contractual_comparison) {
+    od_judge_case(&v, &judge, &c);
+    const size_t all = v.evidence->n_measure;
+    ck_assert_uint_eq(all, v.evidence->n_compared);
+    c.gain = 1.3;
+    od_judge_case(&v, &judge, &c);
+    ck_assert_uint_eq(v.evidence->n_measure, v.evidence->n_compared);
+    ck_assert_uint_lt(v.evidence->n_measure, all);
+    for (size_t i = 0; i < v.evidence->n_measure; i++) ck_assert_int_ne(v.evidence->measure[i].step, OD_STEP_OWN);
+    judge.setup.measures = false;
+    od_judge_case(&v, &judge, &c);
+    ck_assert_uint_eq(v.evidence->n_measure, 0);
+}
+END_TEST
+
 /* ---- oracle ------------------------------------------------------------------------------------------------------ */
 
 static const od_ruling *ruling(const od_oracle *oracle) {
@@ -400,6 +416,7 @@ Suite *suite_envelope(void) {
     tcase_add_test(t, an_envelope_is_for_its_pair_and_math_modes);
     tcase_add_test(t, a_calibration_draws_the_quantiles_of_each_key);
     tcase_add_test(t, what_is_not_healthy_is_no_part_of_a_calibration);
+    tcase_add_test(t, what_is_kept_is_every_contractual_comparison);
     tcase_add_test(t, a_fault_within_the_contract_is_outside_of_the_envelope);
     tcase_add_test(t, a_single_value_is_held_to_the_envelope_too);
     tcase_add_test(t, a_breach_of_the_contract_is_accuracy_s_finding);
