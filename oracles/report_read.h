@@ -35,4 +35,8 @@ void od_report_put_cell(FILE *f, const char *s);
 void od_report_put_near(FILE *f, const od_results *r);
 bool od_report_is_near(const od_results *r);
 
+/* report_shift.c: the mean shifts as a section, if a run had an envelope; and has no run any? */
+void od_report_put_shifts(FILE *f, const od_results *r);
+bool od_report_is_steady(const od_results *r);
+
 #endif

@@ -56,8 +56,8 @@ enum od_status od_result_run(FILE *out, const od_run_info *i, const od_judge *j,
     snprintf(pair, sizeof pair, "%.20s:%.20s", ref, fast);
     json_t *line = json_pack("{s:s,s:i,s:o,s:o,s:o,s:o,s:o,s:s}", "type", "run", "format", 1, "version",
                              text(i->version), "command", text(i->command), "time", text(i->time), "pair", text(pair),
-                             "why", text(i->why), "policy", i->policy);
-    if (i->envelope[0]) json_object_set_new(line, "envelope", text(i->envelope));
+                             "why", text(i->why), "policy", i->envelope ? "envelope" : "contract");
+    if (i->envelope) json_object_set_new(line, "envelope", text(i->envelope));
     json_object_set_new(line, "engines",
                         json_pack("{s:o,s:o}", "ref", engine(ref, i->ref_device, i->ref_math), "fast",
                                   engine(fast, i->fast_device, i->fast_math)));

@@ -13,10 +13,10 @@ typedef struct od_run_info {
     const char *ref_device, *ref_math, *fast_device, *fast_math;
     const char *host, *os, *cpu, *compiler, *build;
     unsigned cores;
-    const char *weights;           /* "by case", or the folder that every case gets */
-    const char *policy, *envelope; /* envelope: its file, "built in", "" = none */
-    const char *fault;             /* planted fault, "" = none */
-    const char *profile;           /* NULL: no fuzzing */
+    const char *weights;  /* "by case", or the folder that every case gets */
+    const char *envelope; /* its file, or "built in"; NULL: the contract alone */
+    const char *fault;    /* planted fault, "" = none */
+    const char *profile;  /* NULL: no fuzzing */
     uint64_t seed;
     size_t n_option, n_not_checked;
     const char *const *option, *const *not_checked;

@@ -151,6 +151,13 @@ def a_mean_shift_is_exit_1_although_every_case_passes():
     summary = json.loads(open("r.jsonl", encoding="utf-8").readlines()[-1])
     assert summary["exit"] == 1 and [s["tensor"] for s in summary["shifts"] if s["verdict"] == "FINDING"] == ["scale"]
     suite = xml.etree.ElementTree.parse("j.xml").getroot()
+    exits(0, "report", "r.jsonl", "--out", "o")
+    with open("o/report.md", encoding="utf-8") as f:
+        report = f.read()
+    assert "PASS 250 of 250 cases; a mean shift\n" in report and "| scale | prefill | 250 |" in report, report[:300]
+    assert "SHIFTED" in next(l for l in report.splitlines() if l.startswith("| scale | prefill"))
+    assert "SHIFTED" not in next(l for l in report.splitlines() if l.startswith("| loc | prefill"))
+    assert "too few cases" in next(l for l in report.splitlines() if l.startswith("| loc | own"))
     assert suite.get("failures") == "1" and suite.get("tests") == "251" and len(suite) == 251
 
 
