@@ -94,7 +94,7 @@ static double odd_place(od_comparison *out, double r, double f, size_t i) {
 enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_tensor *fast, double unit, bool with_ulp,
                           od_error *e) {
     assert(unit > 0);
-    *out = (od_comparison){.mae = NAN, .max_abs = NAN, .rmse = NAN, .nmse = NAN};
+    *out = (od_comparison){.mae = NAN, .max_abs = NAN, .rmse = NAN, .shift = NAN, .nmse = NAN};
     if (!od_same_shape(ref, fast)) {
         char a[128], b[128];
         return od_fail(e, OD_BAD_INPUT, "%s is %s in the reference and %s in the other", ref->name,
@@ -102,11 +102,11 @@ enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_ten
                        od_shape_text(b, sizeof b, fast->rank, fast->shape));
     }
     size_t n = od_tensor_size(ref);
-    double sum = 0, sum2 = 0, energy = 0, max = -1;
+    double sum = 0, sum2 = 0, energy = 0, shift = 0, max = -1;
     bool saw_nan = false, zero = n > 0;
     for (size_t i = 0; i < n; i++) {
         double r = at(ref, i), f = at(fast, i);
-        double d = isfinite(r) && isfinite(f) ? fabs(r - f) : odd_place(out, r, f, i);
+        double s = isfinite(r) && isfinite(f) ? f - r : odd_place(out, r, f, i), d = fabs(s);
         zero = zero && r == 0 && f == 0;
         if (!saw_nan && !(d <= max)) { /* larger, or the first NaN */
             saw_nan = isnan(d);
@@ -116,6 +116,7 @@ enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_ten
             out->fast_worst = od_unsigned_nan(f);
         }
         sum += d;
+        shift += s;
         sum2 += d * d;
         energy += isinf(r) ? 0 : r * r;
     }
@@ -124,6 +125,7 @@ enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_ten
     if (n > 0) {
         out->mae = sum / (double)n / unit;
         out->max_abs = max / unit;
+        out->shift = shift / (double)n / unit;
         out->rmse = sqrt(sum2 / (double)n) / unit;
         out->nmse = sum2 == 0 ? 0 : isinf(sum2) ? INFINITY : sum2 / energy;
     }

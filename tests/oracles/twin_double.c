@@ -222,6 +222,7 @@ static float error_of(const od_session *s, size_t row) {
     const float *first = s->first + (row - variate), by = 1e-3f;
     switch (double_fault) {
     case DOUBLE_OFF: return by;
+    case DOUBLE_SLIGHT: return 5e-7f;
     case DOUBLE_NAN_OWN: return s->own ? NAN : 0;
     case DOUBLE_RECOMPUTE: return s->engine->options.cache == OD_CACHE_OFF ? by : 0;
     case DOUBLE_CHUNKS: return s->decoded && s->n_step <= 3 * s->engine->patch ? by : 0;
