@@ -1,5 +1,5 @@
-/* Private to model/: a model without its numbers, so that a checkpoint can be held against the table before gigabytes
- * are taken on the word of a config.json. */
+/* A model without its numbers, so that weights from elsewhere (a checkpoint, another process) can be held against the
+ * table before gigabytes are taken on their word. For readers of such; everyone else: model.h. */
 #ifndef OD_MODEL_MODEL_TABLE_H
 #define OD_MODEL_MODEL_TABLE_H
 

@@ -44,6 +44,8 @@ const char *od_status_name(enum od_status status) {
     case OD_IO: return "input/output error";
     case OD_DEVICE_FAULT: return "device fault";
     case OD_UNSUPPORTED: return "unsupported";
+    case OD_CRASHED: return "crashed";
+    case OD_HUNG: return "hung";
     }
     return "unknown status";
 }

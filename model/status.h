@@ -16,7 +16,9 @@ enum od_status {
     OD_NO_DEVICE,    /* the engine's device or library is missing: exit 3 */
     OD_IO,           /* the file system refused: exit 3 */
     OD_DEVICE_FAULT, /* a device call failed, a guard band was overwritten: the engine is not to be used again */
-    OD_UNSUPPORTED   /* the engine cannot do this ("cannot" is not "wrong"): the case is skipped */
+    OD_UNSUPPORTED,  /* the engine cannot do this ("cannot" is not "wrong"): the case is skipped */
+    OD_CRASHED,      /* the engine's process died (oracles/worker.h) */
+    OD_HUNG          /* the engine's process gave no answer in time and was killed */
 };
 
 typedef struct od_error {

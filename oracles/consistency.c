@@ -41,7 +41,8 @@ static void put_finding(od_ruling *out, const od_relation *relation, const od_re
 
 /* What the engine answered at first it must not refuse now. */
 static bool is_refused(const od_related *r) {
-    return r->run.status == OD_BAD_INPUT || r->run.status == OD_DEVICE_FAULT;
+    const enum od_status s = r->run.status;
+    return s == OD_BAD_INPUT || s == OD_DEVICE_FAULT || s == OD_CRASHED || s == OD_HUNG;
 }
 
 enum od_outcome od_related_outcome(const od_related *r) {

@@ -1,10 +1,10 @@
 /* Fails when any bit differs between the first play and a further one: same engine after a reset, same engine with new
  * sessions, while all that a call must not depend on is overwritten before it (stale scratch, arguments, staging),
- * fresh engine. */
+ * fresh engine, fresh process (where the setup has one). */
 #include "oracles/oracle.h"
 
 static const char *const rerun_names[OD_RERUNS] = {"after a reset", "with new sessions over overwritten memory",
-                                                   "on a fresh engine"};
+                                                   "on a fresh engine", "in a fresh process"};
 
 static void judge(od_ruling *out, const od_evidence *ev) {
     for (int i = 0; i < OD_RERUNS; i++) {
@@ -17,7 +17,9 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         return;
     }
     for (int i = 0; i < OD_RERUNS; i++)
-        if (ev->rerun[i].ran && ev->rerun[i].status == OD_OK && ev->difference[i].call == ev->fast.n_call)
+        if (i == OD_RERUN_PROCESS && !ev->setup->process)
+            continue;
+        else if (ev->rerun[i].ran && ev->rerun[i].status == OD_OK && ev->difference[i].call == ev->fast.n_call)
             continue;
         else {
             od_rule(out, OD_INCONCLUSIVE, "no play %s came to its end", rerun_names[i]);
@@ -28,7 +30,8 @@ static void judge(od_ruling *out, const od_evidence *ev) {
 
 const od_oracle od_oracle_determinism = {
     .name = "determinism",
-    .about = "any bit differs between reruns: same engine, new sessions over overwritten memory, fresh engine",
+    .about = "any bit differs between reruns: same engine, new sessions over overwritten memory, fresh engine, fresh "
+             "process",
     .in_fuzz = true,
     .required = true,
     .needs = OD_NEED_RERUN | OD_NEED_FRESH,

@@ -1,5 +1,6 @@
-/* Fails when an engine's device faults (a guard band was overwritten, a call failed), or when the fast path refuses
- * what the reference answers, or the other way round. "Cannot" is not "wrong": that skips the case. */
+/* Fails when an engine's device faults (a guard band was overwritten, a call failed), when its process crashes or hangs
+ * (worker.h), or when the fast path refuses what the reference answers, or the other way round. "Cannot" is not
+ * "wrong": that skips the case. */
 #include "oracles/oracle.h"
 
 static const struct attempt_name {
@@ -10,8 +11,12 @@ static const struct attempt_name {
              {"the fast path after a reset", true},
              {"the fast path with new sessions", true},
              {"a fresh engine of the fast path", true},
+             {"the fast path in a fresh process", true},
              {"the plain path", true},
-             {"the arbiter", false}};
+             {"the arbiter", false},
+             {"the reference, being closed", false},
+             {"the fast path, being closed", true}};
+enum { ATTEMPTS = sizeof names / sizeof names[0] };
 
 static const od_attempt *attempt(const od_evidence *ev, int i) {
     const od_attempt *const runs[] = {&ev->ref_run,
@@ -19,18 +24,32 @@ static const od_attempt *attempt(const od_evidence *ev, int i) {
                                       &ev->rerun[OD_RERUN_RESET],
                                       &ev->rerun[OD_RERUN_REOPEN],
                                       &ev->rerun[OD_RERUN_FRESH],
+                                      &ev->rerun[OD_RERUN_PROCESS],
                                       &ev->plain_run,
-                                      &ev->arbiter_run};
+                                      &ev->arbiter_run,
+                                      &ev->ref_end,
+                                      &ev->fast_end_run};
     return runs[i];
 }
 
+/* What a finding of such a status is about; NULL: the status is none. */
+static const char *subject_of(enum od_status status) {
+    switch (status) {
+    case OD_DEVICE_FAULT: return "fault";
+    case OD_CRASHED: return "crash";
+    case OD_HUNG: return "hang";
+    default: return NULL;
+    }
+}
+
 static void judge(od_ruling *out, const od_evidence *ev) {
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < ATTEMPTS; i++) {
         const od_attempt *run = attempt(ev, i);
         if (!run->ran || run->status == OD_OK) continue;
         const char *text = run->error.text;
-        if (run->status == OD_DEVICE_FAULT) {
-            od_rule_finding(out, "fault", od_step_class_name(run->at.step), 0, 0, "%s: %s", names[i].what, text);
+        if (subject_of(run->status)) {
+            od_rule_finding(out, subject_of(run->status), od_step_class_name(run->at.step), 0, 0, "%s: %s",
+                            names[i].what, text);
             return;
         }
         if (run->status != OD_BAD_INPUT) {
@@ -51,7 +70,8 @@ static void judge(od_ruling *out, const od_evidence *ev) {
 
 const od_oracle od_oracle_engine = {
     .name = "engine",
-    .about = "a device faults, a guard band is overwritten, or only one engine refuses the case",
+    .about =
+        "a device faults, a guard band is overwritten, a worker crashes or hangs, or only one engine refuses the case",
     .in_fuzz = true,
     .required = true,
     .needs = 0,

@@ -116,12 +116,19 @@ static void play_plain(od_evidence *ev, od_player *fast, unsigned needs) {
     od_player_close(&p);
 }
 
-static void play_fresh(od_evidence *ev) {
-    od_attempt *run = &ev->rerun[OD_RERUN_FRESH];
+static void play_fresh(od_evidence *ev, enum od_rerun which, const od_engine_api *api) {
+    od_attempt *run = &ev->rerun[which];
     od_player p;
-    if (!open_player(run, &p, ev->setup->fast, ev->script, &ev->script->c->options)) return;
-    play(run, &p, od_trace_match, &ev->difference[OD_RERUN_FRESH]);
+    if (!open_player(run, &p, api, ev->script, &ev->script->c->options)) return;
+    play(run, &p, od_trace_match, &ev->difference[which]);
     od_player_close(&p);
+}
+
+/* What went wrong while an engine of a worker was closed, which has no status of its own. */
+static void ask_after(od_attempt *run, const od_engine_api *api) {
+    if (run->status != OD_OK || !api->probe) return;
+    run->ran = true;
+    run->status = api->probe(&run->error);
 }
 
 static double mae_against(const od_trace *truth, const od_trace *other, size_t index, const od_row *row) {
@@ -209,9 +216,16 @@ void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup
     }
     od_player_close(&p);
     if (ev->fast_run.status != OD_OK || ev->ref_run.status != OD_OK) return;
-    if (needs & OD_NEED_FRESH) play_fresh(ev);
+    if (needs & OD_NEED_FRESH) play_fresh(ev, OD_RERUN_FRESH, setup->fast);
+    if (needs & OD_NEED_FRESH && setup->process) {
+        play_fresh(ev, OD_RERUN_PROCESS, setup->process);
+        ask_after(&ev->rerun[OD_RERUN_PROCESS], setup->process);
+    }
     if (needs & OD_NEED_PROBE) od_evidence_probe(ev);
     ask_arbiter_apart(ev);
+    if (!setup->isolated) return;
+    ask_after(&ev->ref_end, setup->ref);
+    ask_after(&ev->fast_end_run, setup->fast);
 }
 
 void od_evidence_free(od_evidence *ev) {

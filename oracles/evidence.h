@@ -5,7 +5,7 @@
  *   fast        1 play, compared; then on the same engine: reset, play; poison, new sessions, play with all that a call
  *               must not depend on overwritten before it
  *   plain       1 play (graph, autotune and fused off), where the case asks for any of them; timed pairs on request
- *   fresh fast  1 play on a new engine
+ *   fresh fast  1 play on a new engine, and where the setup names a process 1 on an engine there
  *   both        1 play for each weight tensor, changed, on request: is it read at all?
  *   relations   what each of them plays (docs/consistency.md), on the fast path's engine or on one of other options
  *   arbiter     1 play of ref64, where a tensor uses much of the contract, or on request; on request then 1 play of all
@@ -37,6 +37,8 @@ enum { OD_MAX_REPEAT = 6, OD_MAX_PAIR = 15, OD_REASON = 320 };
 typedef struct od_setup {
     const od_engine_api *ref, *fast;
     const od_engine_api *arbiter; /* NULL: never asked */
+    const od_engine_api *process; /* the fast path in a new process each time (worker.h); NULL: not played */
+    bool isolated;                /* the engines live in workers: asked at the end whether all went well */
     bool always_arbiter;
     bool watch_memory;           /* play until the witnesses of memory have a whole series, whatever the counters say */
     bool detail;                 /* ULP quantiles in the rows (they need a sort), and digests */
@@ -95,7 +97,7 @@ typedef struct od_probe {
     od_error error;
 } od_probe;
 
-enum od_rerun { OD_RERUN_RESET, OD_RERUN_REOPEN, OD_RERUN_FRESH, OD_RERUNS };
+enum od_rerun { OD_RERUN_RESET, OD_RERUN_REOPEN, OD_RERUN_FRESH, OD_RERUN_PROCESS, OD_RERUNS };
 
 typedef struct od_evidence {
     const od_script *script;
@@ -103,8 +105,9 @@ typedef struct od_evidence {
     od_trace ref, fast, third;
 
     od_attempt ref_run, fast_run, plain_run, arbiter_run, rerun[OD_RERUNS];
-    od_stats ref_stats, fast_stats; /* after the first play */
-    od_stats fast_end;              /* after the last play of the same engine */
+    od_attempt ref_end, fast_end_run; /* isolated engines, when everything was closed */
+    od_stats ref_stats, fast_stats;   /* after the first play */
+    od_stats fast_end;                /* after the last play of the same engine */
     od_stats plain_stats;
     bool plain_is_fast; /* the case's options are the plain ones: nothing to compare with */
 

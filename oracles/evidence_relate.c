@@ -98,6 +98,7 @@ void od_evidence_relate(od_evidence *ev, od_player *fast) {
     for (unsigned i = 0; i < OD_RELATIONS; i++) {
         if (!(ev->setup->relations >> i & 1)) continue;
         relate(ev, od_relation_at(i), fast, &ev->related[i]);
-        if (ev->related[i].run.status == OD_DEVICE_FAULT) return; /* only closing may follow */
+        const enum od_status s = ev->related[i].run.status;
+        if (s == OD_DEVICE_FAULT || s == OD_CRASHED || s == OD_HUNG) return; /* only closing may follow */
     }
 }

@@ -121,9 +121,9 @@ typedef struct od_rerun_parting {
 
 /* Plays the schedule and plays it again as `which` says, twice: for the hashes of all tensors, of which the first that
  * differs is named (of one call that of the earliest stage), then for that tensor's values. Errors: an engine's, or
- * OD_NO_MEMORY; e is not NULL. */
+ * OD_NO_MEMORY; e is not NULL. `process` (od_setup) is needed for OD_RERUN_PROCESS alone. */
 enum od_status od_explain_rerun(od_rerun_parting *r, const od_script *script, const od_engine_api *fast,
-                                enum od_rerun which, bool hidden, od_error *e);
+                                const od_engine_api *process, enum od_rerun which, bool hidden, od_error *e);
 
 /* ---- explain_words.c: each writes one line without a newline into text[size] and returns text -------------------- */
 

@@ -84,10 +84,10 @@ static enum od_status match_window(void *arg, const od_call_at *at, const od_out
     return OD_OK;
 }
 
-/* The same lives as those of the evidence (evidence.c). */
+/* The same lives as those of the evidence (evidence.c); `api` is that of the second one. */
 static enum od_status live_again(od_player *p, enum od_rerun which, const od_engine_api *api, const od_script *script,
                                  const od_options *options, od_error *e) {
-    if (which == OD_RERUN_FRESH) {
+    if (which == OD_RERUN_FRESH || which == OD_RERUN_PROCESS) {
         od_player_close(p);
         return od_player_open(p, api, script, options, e);
     }
@@ -100,25 +100,25 @@ static enum od_status live_again(od_player *p, enum od_rerun which, const od_eng
     return s == OD_OK ? od_player_reopen(p, e) : s;
 }
 
-static enum od_status play_twice(pass *p, const od_engine_api *api, enum od_rerun which, bool hidden, od_sink first,
-                                 od_sink second, od_error *e) {
+static enum od_status play_twice(pass *p, const od_engine_api *api, const od_engine_api *process, enum od_rerun which,
+                                 bool hidden, od_sink first, od_sink second, od_error *e) {
     od_options options = p->script->c->options;
     options.hidden = hidden;
     od_player player;
     enum od_status s = od_player_open(&player, api, p->script, &options, e);
     if (s == OD_OK) s = od_player_play(&player, first, p, NULL, e);
-    if (s == OD_OK) s = live_again(&player, which, api, p->script, &options, e);
+    if (s == OD_OK) s = live_again(&player, which, which == OD_RERUN_PROCESS ? process : api, p->script, &options, e);
     if (s == OD_OK) s = od_player_play(&player, second, p, NULL, e);
     od_player_close(&player);
     return s;
 }
 
 enum od_status od_explain_rerun(od_rerun_parting *r, const od_script *script, const od_engine_api *fast,
-                                enum od_rerun which, bool hidden, od_error *e) {
+                                const od_engine_api *process, enum od_rerun which, bool hidden, od_error *e) {
     *r = (od_rerun_parting){0};
     pass p = {.r = r, .script = script};
-    enum od_status s = play_twice(&p, fast, which, hidden, keep_hashes, match_hashes, e);
-    if (s == OD_OK && r->found) s = play_twice(&p, fast, which, hidden, keep_window, match_window, e);
+    enum od_status s = play_twice(&p, fast, process, which, hidden, keep_hashes, match_hashes, e);
+    if (s == OD_OK && r->found) s = play_twice(&p, fast, process, which, hidden, keep_window, match_window, e);
     free(p.hash);
     free(p.window);
     return s;

@@ -36,7 +36,10 @@ enum od_status od_finding_write(char *path, size_t size, const char *dir, const 
                  (unsigned long long)XXH64(v->signature, strlen(v->signature), 0), (unsigned long long)v->hash);
     if (n < 0 || (size_t)n >= size) return od_fail(e, OD_IO, "the finding's path is too long: %.200s…", folder);
     od_case found = *c;
-    snprintf(found.found_verdict, sizeof found.found_verdict, "%s", od_outcome_name(v->outcome));
+    char mark[24] = "";
+    if (v->recheck.judged) od_recheck_mark(mark, sizeof mark, &v->recheck);
+    snprintf(found.found_verdict, sizeof found.found_verdict, "%s%s%.22s", od_outcome_name(v->outcome),
+             mark[0] ? " " : "", mark);
     snprintf(found.found_signature, sizeof found.found_signature, "%s", v->signature);
     snprintf(found.found_pair, sizeof found.found_pair, "%s", v->pair);
     snprintf(found.found_environment, sizeof found.found_environment, "%s", environment);

@@ -4,6 +4,7 @@
 
 #include "oracles/known.h"
 #include "oracles/oracle.h"
+#include "oracles/recheck.h"
 #include "oracles/shift.h"
 
 typedef struct od_verdict {
@@ -18,6 +19,7 @@ typedef struct od_verdict {
     od_spent spent; /* of these seconds; they add up */
     unsigned asked; /* bit i: oracle i ruled */
     od_ruling ruling[OD_ORACLES];
+    od_recheck recheck;          /* of a FINDING, where it was judged again */
     const od_evidence *evidence; /* borrowed from the judge until its next case; NULL if no engine ran */
 } od_verdict;
 
@@ -56,6 +58,7 @@ typedef struct od_tally {
     uint64_t bad_input;
     od_spent spent;
     size_t expired; /* known issues whose day has passed */
+    uint64_t flaky; /* findings that did not come each time */
     uint64_t probed, n_weight,
         n_idle;                    /* cases whose weights were changed in turn, those tensors, those without a say */
     double worst_mae, worst_share; /* -1: none yet */

@@ -272,6 +272,13 @@ enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c
                                       od_step_class_name(a->step), "ref_mae", number(a->ref_mae), "fast_mae",
                                       number(a->fast_mae), "nearer", a->nearer, "classes", classes(a)));
     }
+    const od_recheck *again = &v->recheck;
+    if (again->judged)
+        json_object_set_new(line, "recheck",
+                            json_pack("{s:o,s:o,s:o,s:o,s:b}", "judged", count(again->judged), "shown",
+                                      count(again->shown), "process_judged", count(again->process_judged),
+                                      "process_shown", count(again->process_shown), "flaky",
+                                      od_recheck_is_flaky(again)));
     json_object_set_new(line, "finding", text(i->finding));
     json_object_set_new(line, "command", text(i->command));
     return put(out, line, e);

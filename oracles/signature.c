@@ -48,6 +48,11 @@ bool od_signature_needs_weights(const char *signature) {
     return strncmp(signature, "vacuity/weights/", strlen("vacuity/weights/")) == 0;
 }
 
+bool od_signature_needs_process(const char *signature) {
+    return !signature[0] || strncmp(signature, "determinism/", strlen("determinism/")) == 0 ||
+           strncmp(signature, "engine/", 7) == 0;
+}
+
 const od_ruling *od_verdict_of_kind(const od_verdict *v, const char *signature) {
     for (unsigned i = 0; i < OD_ORACLES; i++)
         if (v->asked >> i & 1 && od_signature_same_kind(v->ruling[i].signature, signature)) return &v->ruling[i];

@@ -20,6 +20,9 @@ void od_signature_pattern(char *pattern, size_t size, const char *signature);
 /* A finding of weights that are not read: it comes only where they are changed (od_judge.weights). */
 bool od_signature_needs_weights(const char *signature);
 
+/* One that a play in a fresh process may show (od_setup.process); also where no signature is known yet. */
+bool od_signature_needs_process(const char *signature);
+
 /* The verdict's ruling of that kind, FINDING or KNOWN; NULL: the verdict has none. Other findings of the case do not
  * count, graver ones either. A finding of an absent `expect` has no ruling and is not found. */
 const od_ruling *od_verdict_of_kind(const od_verdict *v, const char *signature);

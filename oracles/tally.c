@@ -38,6 +38,7 @@ static void note_envelope(od_tally *t, const od_verdict *v) {
 void od_tally_add(od_tally *t, const od_verdict *v, const char *name) {
     t->cases++;
     t->outcome[v->outcome]++;
+    t->flaky += v->recheck.judged > 0 && od_recheck_is_flaky(&v->recheck);
     t->bad_input += v->bad_input;
     od_spent_add(&t->spent, &v->spent);
     for (unsigned i = 0; i < OD_ORACLES; i++) {

@@ -23,6 +23,10 @@ static const struct argp_option common_options[] = {
      "Ask ref64 in every case: the fast path may be little farther from it than the reference", 10},
     {"known", OD_KEY_KNOWN, "FILE", 0, "Known issues: their findings are KNOWN until the day that each names", 10},
     {"weights", OD_KEY_WEIGHTS, 0, 0, "Change every weight tensor in turn, once a model class: is it read at all?", 10},
+    {"isolate", OD_KEY_ISOLATE, 0, 0, "Engines run in workers: a crash or a hang is a finding and ends no run", 10},
+    {"timeout", OD_KEY_TIMEOUT, "SECONDS", 0, "What a worker may take for one call (default 120)", 10},
+    {"process", OD_KEY_PROCESS, "N", 0,
+     "Play every N-th case also in a fresh process, bit by bit; 0: none (default 1; on a GPU 16; for fuzz 0)", 10},
     {"json", OD_KEY_JSON, "FILE", 0, "Results as JSON Lines (oracles/result.schema.json)", 11},
     {"junit", OD_KEY_JUNIT, "FILE", 0, "Results as JUnit XML", 11},
     {"quiet", OD_KEY_QUIET, 0, 0, "Print only what is no PASS", 11},
@@ -116,6 +120,7 @@ static bool *flag_slot(od_args *a, int key) {
     case OD_KEY_QUIET: return &a->quiet;
     case OD_KEY_ARBITER: return &a->arbiter;
     case OD_KEY_WEIGHTS: return &a->weights;
+    case OD_KEY_ISOLATE: return &a->isolate;
     case OD_KEY_ORACLES: return &a->list_oracles;
     case OD_KEY_ENGINES: return &a->list_engines;
     case OD_KEY_PRESETS: return &a->list_presets;
@@ -138,6 +143,8 @@ static bool numbers(parsing *p, int key, const char *arg, bool *ours) {
     case OD_KEY_STEPS: return number(&a->steps, "steps", arg, MAX_DECODES, e);
     case OD_KEY_ROLLOUT: return number(&a->rollout, "rollout", arg, OD_CASE_MAX_STEPS, e);
     case OD_KEY_RUNS: return a->has_runs = number(&a->runs, "runs", arg, INT64_MAX, e);
+    case OD_KEY_PROCESS: return a->has_process = number(&a->process, "process", arg, INT64_MAX, e);
+    case OD_KEY_TIMEOUT: return positive(&a->timeout, "timeout", arg, 1e6, e);
     case OD_KEY_PAIRS: return number(&a->pairs, "pairs", arg, MAX_PAIRS, e);
     case OD_KEY_REF_SET: return append(a->ref_set, &a->n_ref_set, OD_ARGS_LIST, "ref-set", arg, e);
     case OD_KEY_SECONDS: return a->has_seconds = positive(&a->seconds, "seconds", arg, 1e7, e);
@@ -195,6 +202,7 @@ enum od_status od_args_parse(od_args *args, const od_command *command, int argc,
                       .argv = argv,
                       .argc = argc,
                       .relative = -1,
+                      .timeout = 120,
                       .batch = 1,
                       .variates = 1,
                       .steps = 8,

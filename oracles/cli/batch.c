@@ -8,12 +8,13 @@
 #include "oracles/cli/cli.h"
 #include "oracles/finding.h"
 #include "oracles/tolerance.h"
+#include "oracles/worker.h"
 
 enum { MAX_NOT_CHECKED = 8, COMMAND = 4096 };
 
 struct od_batch {
     const od_args *args;
-    od_judge judge;
+    od_judge judge, again; /* again: buffers for rechecks */
     od_known known;
     od_envelope envelope;
     char envelope_name[OD_CASE_PATH]; /* "" = the contract alone */
@@ -34,6 +35,10 @@ struct od_batch {
     od_kinds kinds;
     od_table_row *rows;
     size_t n_row, cap_row;
+    const od_engine_api *process; /* the fast path, a new process each time; NULL: it could not be started */
+    bool has_process;             /* it was tried */
+    uint64_t process_every;       /* cases; 0: none */
+    char no_process[200];
     double start;
 };
 
@@ -167,7 +172,8 @@ static void list_not_checked(od_batch *b) {
     if (strcmp(fast, "twin") == 0)
         b->not_checked[b->n_not_checked++] =
             "races within a warp, tensor cores, TF32, cuBLAS: the twin runs on the CPU";
-    b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
+    b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels";
+    if (b->no_process[0]) b->not_checked[b->n_not_checked++] = b->no_process;
     if (!b->args->weights || !(b->judge.setup.oracles & od_oracle_bit(&od_oracle_vacuity)))
         b->not_checked[b->n_not_checked++] = "that every weight tensor is read (vacuity with --weights)";
     if (!b->judge.setup.watch_memory)
@@ -187,6 +193,27 @@ static void list_not_checked(od_batch *b) {
     for (unsigned i = 0; i < OD_ORACLES; i++)
         if (left >> i & 1) od_append_word(b->not_asked, sizeof b->not_asked, od_oracle_at(i)->name);
     b->not_checked[b->n_not_checked++] = b->not_asked;
+}
+
+/* The rerun in a fresh process: for whom it is played, and why not for all. A machine that starts no processes runs all
+ * the same. */
+static void choose_process(od_batch *b) {
+    const od_args *a = b->args;
+    od_error e = {0};
+    const bool costly = strcmp(b->judge.setup.fast->name, "gpu") == 0; /* a process takes CUDA's start, each time */
+    b->process_every = a->has_process ? a->process : b->fuzz ? 0 : costly ? 16 : 1;
+    if (!(b->judge.setup.oracles & od_oracle_bit(&od_oracle_determinism))) b->process_every = 0;
+    b->has_process = b->process_every > 0;
+    if (b->process_every == 0) {
+        snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process (--process 1)");
+    } else if (od_cli_worker(&b->process, b->judge.setup.fast->name, true, a->timeout, &e) != OD_OK) {
+        b->process_every = 0;
+        snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process: %.150s", e.text);
+    } else if (b->process_every > 1) {
+        snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process, but for one case of %llu",
+                 (unsigned long long)b->process_every);
+    }
+    b->judge.setup.process = b->process;
 }
 
 enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, od_error *e) {
@@ -219,6 +246,8 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     if (od_cli_find_engine(&b->judge.setup.arbiter, "ref64", NULL) != OD_OK) b->judge.setup.arbiter = NULL;
     b->judge.setup.always_arbiter = args->arbiter;
     b->judge.weights = args->weights;
+    b->judge.setup.isolated = args->isolate;
+    choose_process(b);
     b->judge.setup.detail = args->json != NULL;
     od_environment_fill(&b->env);
     if (args->json) od_environment_card(&b->env);
@@ -235,7 +264,9 @@ void od_batch_destroy(od_batch *b) {
     for (size_t i = 0; i < b->n_row; i++) od_table_row_free(&b->rows[i]);
     free(b->rows);
     od_judge_free(&b->judge);
+    od_judge_free(&b->again);
     od_known_free(&b->known);
+    od_worker_engines_end();
     free(b);
 }
 
@@ -325,6 +356,16 @@ static void reproduce(char *text, size_t size, const od_batch *b, const char *pa
     snprintf(text + at, size - at, " %s", b->tail);
 }
 
+/* A finding is judged again before it is told; here, and in a fresh process where one can be started. */
+static void recheck(od_batch *b, od_case *c) {
+    if (b->verdict.outcome != OD_FINDING) return;
+    od_error e;
+    if (!b->has_process && od_cli_worker(&b->process, b->judge.setup.fast->name, true, b->args->timeout, &e) != OD_OK)
+        b->process = NULL;
+    b->has_process = true;
+    od_recheck_finding(&b->verdict, &b->again, &b->judge, c, b->process);
+}
+
 static enum od_status add_row(od_batch *b, const char *name, const char *finding, const char *command, od_error *e) {
     if (b->fuzz && b->verdict.outcome <= OD_PASS) return OD_OK; /* thousands of them: only the counts */
     if (b->n_row == b->cap_row) {
@@ -341,7 +382,9 @@ static enum od_status add_row(od_batch *b, const char *name, const char *finding
 enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error *e) {
     od_verdict *v = &b->verdict;
     char name[OD_CASE_PATH], finding[OD_CASE_PATH * 2] = "", command[COMMAND + 2048];
+    b->judge.setup.process = b->process_every && b->tally.cases % b->process_every == 0 ? b->process : NULL;
     od_judge_case(v, &b->judge, c);
+    recheck(b, c);
     od_cli_stem(name, sizeof name, path);
     od_tally_add(&b->tally, v, name);
     od_kinds_add(&b->kinds, v, name);
@@ -418,6 +461,9 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
     if (t->probed)
         printf("weights: %llu tensors of %llu model classes changed in turn, %llu without a say in their case\n",
                (unsigned long long)t->n_weight, (unsigned long long)t->probed, (unsigned long long)t->n_idle);
+    if (t->flaky)
+        printf("flaky: %llu of %llu findings did not come each time they were judged\n", (unsigned long long)t->flaky,
+               (unsigned long long)t->outcome[OD_FINDING]);
     if (t->fallbacks)
         printf("left the fast path: %llu calls of %llu cases ran as plain launches, beyond their limit of captures\n",
                (unsigned long long)t->fallbacks, (unsigned long long)t->fell_back);

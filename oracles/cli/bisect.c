@@ -228,6 +228,7 @@ static int bisect(od_batch *batch, const od_case *c, const od_args *args, od_err
     od_judge *judge = od_batch_judge(batch);
     choose(signature, sizeof signature, c, judge);
     judge->weights = od_signature_needs_weights(signature);
+    if (!od_signature_needs_process(signature)) judge->setup.process = NULL;
     const unsigned limit = args->has_runs ? (unsigned)args->runs : OD_BISECT_RUNS;
     enum od_status s = od_bisect_case(&b, judge, c, signature, limit, e);
     if (s != OD_OK) {

@@ -23,7 +23,10 @@ typedef struct od_args {
     const char *set[OD_ARGS_LIST], *only[OD_ARGS_LIST], *require[OD_ARGS_LIST];
     size_t n_set, n_only, n_require;
     const char *policy, *envelope, *json, *junit, *out, *model, *known;
-    bool quiet, arbiter, weights;
+    bool quiet, arbiter, weights, isolate;
+    double timeout;   /* of a worker's calls, seconds */
+    uint64_t process; /* every N-th case also in a fresh process */
+    bool has_process;
     uint64_t seed, index, cases;
     bool has_seed, has_index, has_cases, has_seconds;
     double seconds;
@@ -53,7 +56,7 @@ typedef struct od_command {
 
 extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_cmd_show, od_cmd_forward, od_cmd_compare,
     od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_baseline, od_cmd_bisect, od_cmd_shrink, od_cmd_explain,
-    od_cmd_calibrate;
+    od_cmd_calibrate, od_cmd_worker;
 
 /* Keys of long options. */
 enum od_key {
@@ -72,6 +75,9 @@ enum od_key {
     OD_KEY_MODEL,
     OD_KEY_KNOWN,
     OD_KEY_WEIGHTS,
+    OD_KEY_ISOLATE,
+    OD_KEY_TIMEOUT,
+    OD_KEY_PROCESS,
     OD_KEY_SEED,
     OD_KEY_INDEX,
     OD_KEY_CASES,
@@ -116,6 +122,10 @@ enum od_status od_cli_find_engine(const od_engine_api **out, const char *name, o
 /* The pair that the arguments ask for, ready (probed), and why[size]. OD_NO_DEVICE where one is missing. */
 enum od_status od_cli_pair(const od_engine_api **ref, const od_engine_api **fast, char *why, size_t size,
                            const od_args *args, od_error *e);
+
+/* The engine of that name in workers (oracles/worker.h): one for all its engines, or with `fresh` one for each. Errors
+ * name it. */
+enum od_status od_cli_worker(const od_engine_api **out, const char *name, bool fresh, double timeout, od_error *e);
 
 /* Device and math mode that an engine reports, by a small model. Texts are copied. */
 enum od_status od_cli_device(char *device, size_t device_size, char *math, size_t math_size, const od_engine_api *api,

@@ -3,6 +3,7 @@
 
 #include "gpu/gpu.h"
 #include "oracles/cli/cli.h"
+#include "oracles/worker.h"
 #include "ref/ref.h"
 
 const od_engine_api *od_cli_engine(size_t i) {
@@ -47,7 +48,17 @@ enum od_status od_cli_pair(const od_engine_api **ref, const od_engine_api **fast
         }
     }
     s = ready(*ref, e);
-    return s == OD_OK ? ready(*fast, e) : s;
+    if (s == OD_OK) s = ready(*fast, e);
+    if (s == OD_OK && args->isolate) s = od_cli_worker(ref, (*ref)->name, false, args->timeout, e);
+    if (s == OD_OK && args->isolate) s = od_cli_worker(fast, (*fast)->name, false, args->timeout, e);
+    return s;
+}
+
+enum od_status od_cli_worker(const od_engine_api **out, const char *name, bool fresh, double timeout, od_error *e) {
+    const char *const argv[] = {"/proc/self/exe", "worker", "--engine", name, NULL};
+    const od_worker_terms terms = {.name = name, .argv = argv, .timeout = timeout, .fresh = fresh};
+    const enum od_status s = od_worker_engine(out, &terms, e);
+    return s == OD_OK ? s : od_error_prefix(e, "engine %.100s in a worker", name);
 }
 
 enum od_status od_cli_device(char *device, size_t device_size, char *math, size_t math_size, const od_engine_api *api,

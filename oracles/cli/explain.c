@@ -10,7 +10,7 @@
 enum { LINE = 900 };
 
 static const char *const rerun_texts[OD_RERUNS] = {"after a reset", "with new sessions over overwritten memory",
-                                                   "on a fresh engine"};
+                                                   "on a fresh engine", "in a fresh process"};
 
 static bool has_finding(const od_verdict *v, const od_oracle *oracle) {
     for (unsigned i = 0; i < OD_ORACLES; i++)
@@ -157,7 +157,7 @@ static enum od_status explain_reruns(const od_judge *j, const od_evidence *ev, o
     od_rerun_parting r = {0};
     enum od_status s = OD_OK;
     for (int hidden = 1; hidden >= 0 && s == OD_OK && !r.found; hidden--) {
-        s = od_explain_rerun(&r, &j->script, j->setup.fast, (enum od_rerun)which, hidden, e);
+        s = od_explain_rerun(&r, &j->script, j->setup.fast, j->setup.process, (enum od_rerun)which, hidden, e);
         if (s == OD_OK && !r.found)
             printf("note       no bit differs %s with%s hidden states kept\n", rerun_texts[which], hidden ? "" : "out");
     }

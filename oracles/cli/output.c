@@ -40,6 +40,10 @@ static char *notes(const od_verdict *v, unsigned required) {
     if (!f) return NULL;
     const char *between = "";
     if (v->asked == 0) fprintf(f, "%s", v->reason);
+    if (v->recheck.judged && od_recheck_is_flaky(&v->recheck)) {
+        char mark[24];
+        fprintf(f, "%s: ", od_recheck_mark(mark, sizeof mark, &v->recheck));
+    }
     for (unsigned i = 0; i < OD_ORACLES; i++) {
         const od_ruling *r = &v->ruling[i];
         if (!(v->asked >> i & 1) || r->outcome == OD_SKIPPED) continue;
@@ -82,6 +86,8 @@ static char *details(const char *name, const od_verdict *v, const char *finding,
         fprintf(f, "  ref64       nearer: %s; %s/%s is off by %.2e in the reference, %.2e in the fast path\n",
                 a->nearer, od_tensor_class_name(a->cls), od_step_class_name(a->step), a->ref_mae, a->fast_mae);
     }
+    char again[160];
+    if (v->recheck.judged) fprintf(f, "  again       %s\n", od_recheck_text(again, sizeof again, &v->recheck));
     if (finding[0]) fprintf(f, "  case        %s\n", finding);
     fprintf(f, "  replay      %s\n", command);
     if (fclose(f) != 0) {

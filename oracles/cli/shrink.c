@@ -308,6 +308,7 @@ static int run(const od_args *args) {
     od_judge_case(&first, od_batch_judge(w.batch), &w.given);
     bool found = choose_signature(&w, &first);
     if (od_signature_needs_weights(w.signature)) od_batch_judge(w.batch)->weights = true;
+    if (!od_signature_needs_process(w.signature)) od_batch_judge(w.batch)->setup.process = NULL;
     if (found)
         s = shrink(&w, &first, &e);
     else

@@ -111,7 +111,7 @@ def a_missing_gpu_is_exit_3():
 def help_and_lists_are_exit_0():
     assert "Exit: 0 pass" in exits(0, "--help").stdout
     for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list", "bench", "baseline", "bisect",
-                    "shrink", "explain"):
+                    "shrink", "explain", "worker"):
         assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
     assert "--json" not in exits(0, "explain", "--help").stdout  # it would be refused
     listed = exits(0, "list").stdout
@@ -187,6 +187,36 @@ def each_relation_can_be_asked_alone():
     refuses(2, "graph, cache", "run", "two.json", "--only", "consistency/batches")
     refuses(2, "has no relations", "run", "two.json", "--only", "accuracy/loc")
     refuses(2, "name the oracle alone", "run", "two.json", "--require", "consistency/batch")
+
+
+@check
+def isolated_engines_answer_bit_by_bit_as_those_in_process():
+    case = os.path.join(SOURCE, "corpus/forward/autoregressive-8-cached-own.json")
+    lines = []
+    for options in ((), ("--isolate",)):
+        exits(0, "run", case, "--fast", "twin", *options, "--json", "r.jsonl", "--arbiter", "--only", "accuracy")
+        line = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]
+        lines.append((line["tensors"], line["signature"], line["arbiter"], line["engines"]))
+    assert lines[0] == lines[1] and lines[0][0]
+    refuses(3, "no answer to hello within 1e-06 s", "run", case, "--isolate", "--fast", "twin", "--timeout", "0.000001")
+    refuses(2, "descriptor 3", "worker", "--engine", "twin")
+    refuses(2, "--engine", "worker")
+    refuses(2, "there are ref", "worker", "--engine", "twins")
+
+
+@check
+def what_a_fresh_process_did_not_play_is_told():
+    write("good.json", GOOD)
+    assert "a fresh process" not in exits(0, "run", "good.json", "--fast", "twin").stdout
+    not_checked = "not checked: reruns in a fresh process (--process 1)"
+    assert not_checked in exits(0, "run", "good.json", "--fast", "twin", "--process", "0").stdout
+    assert not_checked in exits(0, "run", "good.json", "--fast", "twin", "--only", "accuracy").stdout
+    fuzz = ("fuzz", "--cases", "1", "--profile", "rate", "--fast", "twin")
+    assert not_checked in exits(0, *fuzz).stdout
+    assert "a fresh process" not in exits(0, *fuzz, "--process", "1").stdout
+    assert "a fresh process, but for one case of 2" in exits(0, *fuzz, "--process", "2").stdout
+    refuses(2, "whole number", "run", "good.json", "--process", "some")
+    refuses(2, "above 0", "run", "good.json", "--timeout", "0")
 
 
 @check

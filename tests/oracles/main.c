@@ -3,16 +3,20 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "tests/oracles/worker_double.h"
 
 static Suite *(*const suites[])(void) = {
-    suite_compare,      suite_tolerance, suite_player,  suite_oracles,     suite_rulings, suite_modes,
-    suite_nearness,     suite_judge,     suite_report,  suite_golden,      suite_pairs,   suite_known,
-    suite_kinds,        suite_baseline,  suite_weights, suite_drift,       suite_bisect,  suite_shrink,
-    suite_shrink_moves, suite_explain,   suite_rerun,   suite_consistency, suite_spent,   suite_doubles,
-    suite_witness,      suite_digest,    suite_metrics, suite_envelope,    suite_shift,
+    suite_compare,     suite_tolerance, suite_player,  suite_oracles, suite_rulings,      suite_modes,   suite_nearness,
+    suite_judge,       suite_report,    suite_golden,  suite_pairs,   suite_known,        suite_kinds,   suite_baseline,
+    suite_weights,     suite_drift,     suite_bisect,  suite_shrink,  suite_shrink_moves, suite_explain, suite_rerun,
+    suite_consistency, suite_spent,     suite_doubles, suite_witness, suite_digest,       suite_metrics, suite_envelope,
+    suite_shift,       suite_worker,    suite_recheck,
 };
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "worker") == 0) return worker_double(argv[2]);
     SRunner *runner = srunner_create(NULL);
     for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++) srunner_add_suite(runner, suites[i]());
     srunner_run_all(runner, CK_NORMAL);

@@ -55,12 +55,14 @@ START_TEST(the_first_tensor_that_a_rerun_changes_is_named) {
     ck_assert_int_eq(od_script_create(&script, &c, &e), OD_OK);
     for (int which = 0; which < OD_RERUNS; which++) {
         fake_fast_knobs = (fake_knobs){0};
-        ck_assert_int_eq(od_explain_rerun(&r, &script, fake_fast(), (enum od_rerun)which, true, &e), OD_OK);
+        ck_assert_int_eq(od_explain_rerun(&r, &script, fake_fast(), fake_fast(), (enum od_rerun)which, true, &e),
+                         OD_OK);
         ck_assert(!r.found);
         fake_fast_knobs = (fake_knobs){.drift_runs = which == OD_RERUN_RESET,
                                        .drift_opens = which == OD_RERUN_REOPEN,
-                                       .drift_engines = which == OD_RERUN_FRESH};
-        ck_assert_int_eq(od_explain_rerun(&r, &script, fake_fast(), (enum od_rerun)which, true, &e), OD_OK);
+                                       .drift_engines = which == OD_RERUN_FRESH || which == OD_RERUN_PROCESS};
+        ck_assert_int_eq(od_explain_rerun(&r, &script, fake_fast(), fake_fast(), (enum od_rerun)which, true, &e),
+                         OD_OK);
         ck_assert(r.found && r.again);
         ck_assert_str_eq(r.name, "scaler_loc"); /* the 5th that the engine gives, the first that it computes */
         ck_assert_uint_eq(r.stage, OD_STAGE_SCALER);
@@ -70,11 +72,11 @@ START_TEST(the_first_tensor_that_a_rerun_changes_is_named) {
         ck_assert_uint_eq(fake_fast_knobs.n_poison, which == OD_RERUN_REOPEN ? 2 : 0);
     }
     fake_fast_knobs = (fake_knobs){.drift_runs = true, .drift_late = true};
-    ck_assert_int_eq(od_explain_rerun(&r, &script, fake_fast(), OD_RERUN_RESET, true, &e), OD_OK);
+    ck_assert_int_eq(od_explain_rerun(&r, &script, fake_fast(), fake_fast(), OD_RERUN_RESET, true, &e), OD_OK);
     ck_assert_str_eq(r.name, "mean"); /* a later call's scaler comes after it */
     ck_assert_uint_eq(r.place.at.op, 0);
     fake_fast_knobs = (fake_knobs){.fail = OD_NO_MEMORY, .call = 1, .fail_from = 1};
-    ck_assert_int_eq(od_explain_rerun(&r, &script, fake_fast(), OD_RERUN_RESET, true, &e), OD_NO_MEMORY);
+    ck_assert_int_eq(od_explain_rerun(&r, &script, fake_fast(), fake_fast(), OD_RERUN_RESET, true, &e), OD_NO_MEMORY);
     ck_assert_uint_eq(fake_fast_knobs.n_live, 0);
 }
 END_TEST

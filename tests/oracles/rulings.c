@@ -20,7 +20,7 @@ static void setup(void) {
     fake_case(&c);
     ck_assert_int_eq(od_config_preset(&model.config, "seed-tiny", NULL), OD_OK);
     script = (od_script){.c = &c, .model = &model, .n_session = 1, .has_decode = true};
-    given = (od_setup){.ref = fake_ref(), .fast = fake_fast(), .oracles = od_oracles_all()};
+    given = (od_setup){.ref = fake_ref(), .fast = fake_fast(), .process = fake_fast(), .oracles = od_oracles_all()};
     ev = (od_evidence){.script = &script, .setup = &given, .n_compared = 4};
     ev.ref_run.ran = ev.fast_run.ran = ev.plain_run.ran = ev.arbiter_run.ran = true;
     ev.fast.n_call = 3;
@@ -73,13 +73,22 @@ START_TEST(determinism_needs_every_rerun_to_its_end) {
 END_TEST
 
 START_TEST(every_run_that_faults_is_named) {
-    od_attempt *const runs[] = {
-        &ev.ref_run,   &ev.fast_run,   &ev.rerun[OD_RERUN_RESET], &ev.rerun[OD_RERUN_REOPEN], &ev.rerun[OD_RERUN_FRESH],
-        &ev.plain_run, &ev.arbiter_run};
-    const char *const names[] = {"the reference",     "the fast path", "after a reset", "with new sessions",
-                                 "a fresh engine of", "plain path",    "the arbiter"};
+    od_attempt *const runs[] = {&ev.ref_run,
+                                &ev.fast_run,
+                                &ev.rerun[OD_RERUN_RESET],
+                                &ev.rerun[OD_RERUN_REOPEN],
+                                &ev.rerun[OD_RERUN_FRESH],
+                                &ev.rerun[OD_RERUN_PROCESS],
+                                &ev.plain_run,
+                                &ev.arbiter_run,
+                                &ev.ref_end,
+                                &ev.fast_end_run};
+    const char *const names[] = {"the reference",     "the fast path",   "after a reset", "with new sessions",
+                                 "a fresh engine of", "a fresh process", "plain path",    "the arbiter",
+                                 "being closed",      "being closed"};
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
         setup();
+        runs[i]->ran = true;
         runs[i]->status = OD_DEVICE_FAULT;
         od_ruling r = ask("engine");
         ck_assert_int_eq(r.outcome, OD_FINDING);

@@ -33,5 +33,7 @@ Suite *suite_doubles(void);
 Suite *suite_metrics(void);
 Suite *suite_envelope(void);
 Suite *suite_shift(void);
+Suite *suite_worker(void);
+Suite *suite_recheck(void);
 
 #endif

@@ -41,6 +41,22 @@ def shrink_writes_a_smaller_case_with_the_finding_and_a_neighbour_without():
 
 
 @check
+def a_finding_is_judged_again_before_it_is_told():
+    write("far.json", FAR)
+    done = exits(1, "run", "far.json", *ONLY, "--out", "o", "--json", "r.jsonl")
+    assert "  again       3 of 3, 1 of them in a fresh process\n" in done.stdout, done.stdout
+    line = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]
+    assert line["recheck"] == {"judged": 2, "shown": 2, "process_judged": 1, "process_shown": 1, "flaky": False}
+    with open(line["finding"], encoding="utf-8") as f:
+        assert json.load(f)["finding"]["verdict"] == "FINDING 3 of 3"
+    test, schema = os.path.join(SOURCE, "tests/oracles/schema_test.py"), os.path.join(SOURCE, "oracles/result.schema.json")
+    done = subprocess.run([sys.executable, test, schema, "r.jsonl"], capture_output=True, text=True)
+    assert done.returncode in (0, 77), done.stdout + done.stderr
+    exits(1, "run", line["finding"], *ONLY)
+    assert "FINDING 3 of 3" in exits(0, "show", line["finding"]).stdout
+
+
+@check
 def shrink_goes_on_where_it_stopped():
     write("far.json", FAR)
     for i in range(20):
