@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "oracles/tolerance.h"
@@ -180,7 +181,11 @@ static void ask_arbiter_apart(od_evidence *ev) {
 
 static void forget(od_evidence *ev, const od_script *script, const od_setup *setup) {
     od_trace ref = ev->ref, fast = ev->fast, third = ev->third;
+    od_measure *measure = ev->measure;
+    const size_t cap = ev->cap_measure;
     *ev = (od_evidence){.script = script, .setup = setup, .ref = ref, .fast = fast, .third = third};
+    ev->measure = measure;
+    ev->cap_measure = cap;
     od_trace_clear(&ev->fast);
     for (int i = 0; i < OD_RERUNS; i++) ev->difference[i].trace = &ev->fast;
     const od_options *o = &script->c->options;
@@ -213,5 +218,6 @@ void od_evidence_free(od_evidence *ev) {
     od_trace_free(&ev->ref);
     od_trace_free(&ev->fast);
     od_trace_free(&ev->third);
+    free(ev->measure);
     *ev = (od_evidence){0};
 }

@@ -15,6 +15,7 @@
 
 #include "oracles/compare.h"
 #include "oracles/digest.h"
+#include "oracles/envelope.h"
 #include "oracles/nearness.h"
 #include "oracles/relations.h"
 #include "oracles/trace.h"
@@ -37,11 +38,13 @@ typedef struct od_setup {
     const od_engine_api *ref, *fast;
     const od_engine_api *arbiter; /* NULL: never asked */
     bool always_arbiter;
-    bool watch_memory;    /* play until the witnesses of memory have a whole series, whatever the counters say */
-    bool detail;          /* ULP quantiles in the rows (they need a sort), and digests */
-    unsigned oracles;     /* bit i: the oracle of that number (oracle.h) */
-    unsigned relations;   /* bit i: the relation of that number (relations.h) */
-    double speed_seconds; /* budget of the timed pairs of one case */
+    bool watch_memory;           /* play until the witnesses of memory have a whole series, whatever the counters say */
+    bool detail;                 /* ULP quantiles in the rows (they need a sort), and digests */
+    unsigned oracles;            /* bit i: the oracle of that number (oracle.h) */
+    unsigned relations;          /* bit i: the relation of that number (relations.h) */
+    double speed_seconds;        /* budget of the timed pairs of one case */
+    bool measures;               /* keep every contractual comparison, not the worst of its class alone */
+    const od_envelope *envelope; /* borrowed; NULL: none */
 } od_setup;
 
 /* All comparisons of a tensor class in a step class; the worst by its share of the contract. */
@@ -59,6 +62,17 @@ typedef struct od_row {
     size_t tensor, fast_tensor; /* index of the worst in either trace */
     double unit;
 } od_row;
+
+/* One contractual comparison. */
+typedef struct od_measure {
+    enum od_tensor_class cls;
+    enum od_step_class step;
+    size_t n; /* values */
+    double mae, max_abs, shift;
+    od_call_at at;
+    size_t tensor, worst; /* index in the reference's trace, and of the largest difference in it */
+    double ref_worst, fast_worst;
+} od_measure;
 
 typedef struct od_arbitration {
     bool ran;
@@ -97,7 +111,10 @@ typedef struct od_evidence {
     od_row row[OD_TENSORS][OD_STEPS][2];  /* last index: 1 = contractual */
     od_digests ref_digests, fast_digests; /* of the first plays; only with `detail` */
     size_t n_compared;                    /* contractual comparisons */
-    bool structure_differs;               /* calls, names or shapes: see structure */
+    od_measure *measure;                  /* where the setup asks for them */
+    size_t n_measure, cap_measure;
+    bool measures_lost;     /* no memory for all of them */
+    bool structure_differs; /* calls, names or shapes: see structure */
     char structure[OD_REASON];
     enum od_tensor_class structure_cls;
     od_call_at structure_at;
@@ -157,6 +174,11 @@ uint64_t od_model_class(const od_script *script);
 
 /* evidence_rows.c: compares the two traces into the rows. */
 void od_evidence_compare(od_evidence *ev);
+
+/* evidence_measure.c: keeps a comparison, and says what of the case its rounding depends on. */
+void od_evidence_measure(od_evidence *ev, const od_comparison *cmp, enum od_tensor_class cls, const od_call_at *at,
+                         size_t tensor);
+od_envelope_domain od_evidence_domain(const od_evidence *ev);
 
 /* evidence_relate.c: plays the case in the ways of the relations that are asked, on `fast`'s engine where its options
  * serve; fast has played the case. */

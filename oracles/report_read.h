@@ -42,4 +42,8 @@ void od_report_put_digests(FILE *f, const od_results *r);
 /* report_steps.c: relations that do not hold, by decode step, as a section, if the results hold any. */
 void od_report_put_steps(FILE *f, const od_results *r);
 
+/* report_shift.c: the mean shifts as a section, if a run had an envelope; and has no run any? */
+void od_report_put_shifts(FILE *f, const od_results *r);
+bool od_report_is_steady(const od_results *r);
+
 #endif

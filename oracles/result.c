@@ -59,7 +59,8 @@ enum od_status od_result_run(FILE *out, const od_run_info *i, const od_judge *j,
     snprintf(pair, sizeof pair, "%.20s:%.20s", ref, fast);
     json_t *line = json_pack("{s:s,s:i,s:o,s:o,s:o,s:o,s:o,s:s}", "type", "run", "format", 1, "version",
                              text(i->version), "command", text(i->command), "time", text(i->time), "pair", text(pair),
-                             "why", text(i->why), "policy", "contract");
+                             "why", text(i->why), "policy", i->envelope ? "envelope" : "contract");
+    if (i->envelope) json_object_set_new(line, "envelope", text(i->envelope));
     json_object_set_new(line, "engines",
                         json_pack("{s:o,s:o}", "ref", engine(ref, i->ref_device, i->ref_math), "fast",
                                   engine(fast, i->fast_device, i->fast_math)));
@@ -290,6 +291,23 @@ static json_t *kinds(const od_kinds *k) {
     return a;
 }
 
+/* Mean shifts, a class each; healthy: the envelope's mean. */
+static json_t *shifts(const od_tally *t) {
+    static const char *const states[] = {"NOT ASKED", "PASS", "FINDING"};
+    json_t *a = json_array();
+    for (int i = 0; i < OD_TENSORS; i++)
+        for (int k = 0; k < OD_STEPS; k++) {
+            const od_shift_test s = od_shift_judge(&t->shifts.of[i][k], &t->envelope->shift[i][k]);
+            if (s.seen.cases == 0) continue;
+            json_array_append_new(
+                a, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:s}", "tensor", od_tensor_class_name((enum od_tensor_class)i),
+                             "step", od_step_class_name((enum od_step_class)k), "cases", count(s.seen.cases), "mean",
+                             number(s.seen.mean), "healthy", number(t->envelope->shift[i][k].mean), "z", number(s.z),
+                             "verdict", states[s.state]));
+        }
+    return a;
+}
+
 enum od_status od_result_summary(FILE *out, const od_tally *t, const od_kinds *found, double seconds, bool interrupted,
                                  int exit_code, od_error *e) {
     json_t *line = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", "summary", "cases", count(t->cases),
@@ -307,6 +325,10 @@ enum od_status od_result_summary(FILE *out, const od_tally *t, const od_kinds *f
                         worst_of(t->worst_mae, t->worst_mae_case, t->worst_mae_cls, t->worst_mae_step));
     json_object_set_new(line, "worst_share",
                         worst_of(t->worst_share, t->worst_share_case, t->worst_share_cls, t->worst_share_step));
+    if (t->envelope) {
+        json_object_set_new(line, "outside", count(t->outside));
+        json_object_set_new(line, "shifts", shifts(t));
+    }
     json_object_set_new(line, "seconds", number(seconds));
     json_object_set_new(line, "spent", spent(&t->spent));
     json_object_set_new(line, "interrupted", json_boolean(interrupted));

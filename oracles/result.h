@@ -15,9 +15,10 @@ typedef struct od_run_info {
     const char *host, *os, *cpu, *compiler, *build;
     const char *card, *driver, *toolkit; /* GPU and driver as NVML reads them; "" = none */
     unsigned cores;
-    const char *weights; /* "by case", or the folder that every case gets */
-    const char *fault;   /* planted fault, "" = none */
-    const char *profile; /* NULL: no fuzzing */
+    const char *weights;  /* "by case", or the folder that every case gets */
+    const char *envelope; /* its file, or "built in"; NULL: the contract alone */
+    const char *fault;    /* planted fault, "" = none */
+    const char *profile;  /* NULL: no fuzzing */
     uint64_t seed;
     size_t n_option, n_not_checked;
     const char *const *option, *const *not_checked;

@@ -74,6 +74,20 @@ const od_tolerance od_bounds = {
      * against the twin) reached 2.0 with 30 to 100 values, 1.54 with 1,000 to 3,000, 1.19 with more. */
     .near_values = 8,
     .near_class = 10000,
+
+    /* TODO derivation */
+    .envelope_quantile = 0.999,
+    .envelope_mae = 2.25,
+    .envelope_max = 4,
+    .envelope_mae_floor = 2.4e-7,
+    .envelope_max_floor = 1e-6,
+    .envelope_least = 1000,
+    .envelope_gain = 1,
+    .envelope_alarms = 1e-4,
+    .shift_z = 5,
+    .shift_floor = 1e-8,
+    .shift_least = 200,
+    .shift_alarms = 1e-4,
 };
 
 bool od_within(double err, double bound) {

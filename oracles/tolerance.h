@@ -25,6 +25,18 @@ typedef struct od_tolerance {
     double near_floor;    /* a distance below it counts as it */
     size_t near_values;   /* one tensor is judged if it has so many values, */
     size_t near_class;    /* a class's mean if its tensors have so many */
+    double envelope_quantile;  /* envelope: the percentile of healthy comparisons, */
+    double envelope_mae;       /* times this is the bound of MAE, */
+    double envelope_max;       /* and times this that of the largest difference; */
+    double envelope_mae_floor; /* which are never less than these, model space */
+    double envelope_max_floor;
+    size_t envelope_least;  /* a key has a percentile if it has so many comparisons */
+    double envelope_gain;   /* weights' gain above which the envelope says nothing */
+    double envelope_alarms; /* expected false alarms of the envelope, a case */
+    double shift_z;         /* mean shift: standard errors from the healthy mean, */
+    double shift_floor;     /* beyond this difference, model space, */
+    size_t shift_least;     /* over so many cases; */
+    double shift_alarms;    /* expected false alarms, a run */
 } od_tolerance;
 
 extern const od_tolerance od_bounds;

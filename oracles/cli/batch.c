@@ -15,6 +15,8 @@ struct od_batch {
     const od_args *args;
     od_judge judge;
     od_known known;
+    od_envelope envelope;
+    char envelope_name[OD_CASE_PATH]; /* "" = the contract alone */
     od_verdict verdict;
     od_environment env;
     bool fuzz;
@@ -78,8 +80,6 @@ static enum od_status check_switches(const od_args *a, od_error *e) {
         enum od_status s = od_options_set(&unused, a->set[i], e);
         if (s != OD_OK) return od_error_prefix(e, "--set");
     }
-    if (a->policy && strcmp(a->policy, "contract") != 0)
-        return od_fail(e, OD_BAD_INPUT, "--policy %.60s: this version knows 'contract' only", a->policy);
     return OD_OK;
 }
 
@@ -127,11 +127,39 @@ static void make_tail(od_batch *b) {
     }
     if (a->weights) od_append_word(b->tail, size, "--weights");
     if (a->arbiter) od_append_word(b->tail, size, "--arbiter");
+    if (b->judge.setup.envelope) {
+        od_append_word(b->tail, size, "--policy");
+        od_append_word(b->tail, size, "envelope");
+    }
+    if (a->envelope) {
+        od_append_word(b->tail, size, "--envelope");
+        od_append_word(b->tail, size, a->envelope);
+    }
     if (a->known) {
         od_append_word(b->tail, size, "--known");
         od_append_word(b->tail, size, a->known);
     }
     for (int i = 0; i < a->argc; i++) od_append_word(b->command, sizeof b->command, a->argv[i]);
+}
+
+/* The envelope is asked where accuracy is, or by its name; both need the policy. */
+static enum od_status choose_policy(od_batch *b, od_error *e) {
+    char pair[64];
+    od_judge *j = &b->judge;
+    const unsigned bit = od_oracle_bit(&od_oracle_envelope);
+    snprintf(pair, sizeof pair, "%.20s:%.20s", j->setup.ref->name, j->setup.fast->name);
+    enum od_status s = od_policy_load(&b->envelope, b->envelope_name, sizeof b->envelope_name, b->args, pair,
+                                      b->ref_math, b->fast_math, e);
+    if (s != OD_OK) return s;
+    if (!b->envelope_name[0] && j->setup.oracles & bit)
+        return od_fail(e, OD_BAD_INPUT, "the oracle envelope needs --policy envelope");
+    if (!b->envelope_name[0]) return OD_OK;
+    if (j->setup.oracles & od_oracle_bit(&od_oracle_accuracy)) j->setup.oracles |= bit;
+    if (!(j->setup.oracles & bit))
+        return od_fail(e, OD_BAD_INPUT, "--policy envelope: --only leaves out accuracy, which it is about");
+    j->setup.measures = true;
+    j->setup.envelope = b->tally.envelope = &b->envelope;
+    return OD_OK;
 }
 
 static void list_not_checked(od_batch *b) {
@@ -145,6 +173,7 @@ static void list_not_checked(od_batch *b) {
     if (!b->judge.setup.watch_memory)
         b->not_checked[b->n_not_checked++] =
             "small leaks beside an engine's counters, under 4 KiB a request (--require memory)";
+    if (!b->judge.setup.envelope) b->not_checked[b->n_not_checked++] = "faults below the contract (--policy envelope)";
     const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
     const unsigned relations = od_relations_default() & ~b->judge.setup.relations;
     if (relations) {
@@ -182,6 +211,7 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     if (s == OD_OK) s = od_cli_device(b->ref_device, sizeof b->ref_device, b->ref_math, sizeof b->ref_math, ref, e);
     if (s == OD_OK)
         s = od_cli_device(b->fast_device, sizeof b->fast_device, b->fast_math, sizeof b->fast_math, fast, e);
+    if (s == OD_OK) s = choose_policy(b, e);
     if (s != OD_OK) {
         od_batch_destroy(b);
         return s;
@@ -263,6 +293,7 @@ enum od_status od_batch_begin(od_batch *b, od_error *e) {
                         .toolkit = b->env.toolkit,
                         .cores = b->env.cores,
                         .weights = b->model_folder[0] ? b->model_folder : "by case",
+                        .envelope = b->envelope_name[0] ? b->envelope_name : NULL,
                         .fault = b->env.fault,
                         .profile = b->fuzz ? (a->profile ? a->profile : "default") : NULL,
                         .seed = a->seed,
@@ -379,6 +410,7 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
     if (!od_kinds_print(&b->kinds)) fprintf(stderr, "oracle-diff: no memory for the table of kinds\n");
     od_spent_print(&t->spent);
     print_open(b);
+    if (!od_policy_print(t, b->args->quiet)) fprintf(stderr, "oracle-diff: no memory for the table of mean shifts\n");
     for (size_t i = 0; i < b->known.n; i++)
         if (b->known.issue[i].expired)
             printf("expired on %s: known issue %s (%s): fix it, or look again and give it another day\n",
@@ -391,6 +423,9 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                (unsigned long long)t->fallbacks, (unsigned long long)t->fell_back);
     if (b->args->quiet) return;
     printf("contract: MAE at most %g, any difference at most %g, in model space\n", od_bounds.mae, od_bounds.max_abs);
+    if (b->envelope_name[0])
+        printf("envelope: %s: %zu cases by %s, %s; at most %g false alarms a case expected\n", b->envelope_name,
+               b->envelope.cases, b->envelope.version, b->envelope.time, od_bounds.envelope_alarms);
     if (b->model_folder[0])
         printf("weights: %s\n", b->model_folder);
     else
@@ -410,9 +445,10 @@ int od_batch_end(od_batch *b, bool interrupted) {
         printf("%s %llu%s", od_outcome_name(order[i]), (unsigned long long)t->outcome[order[i]],
                i + 1 < OD_OUTCOMES ? ", " : "");
     printf(" (%s against %s, exit %d%s)\n", b->judge.setup.ref->name, b->judge.setup.fast->name, code,
-           t->expired            ? ": an expired known issue"
-           : od_tally_is_near(t) ? ""
-                                 : ": too far from float64");
+           t->expired               ? ": an expired known issue"
+           : !od_tally_is_near(t)   ? ": too far from float64"
+           : !od_tally_is_steady(t) ? ": a mean shift"
+                                    : "");
     fflush(stdout);
     od_error e = {0};
     enum od_status s = OD_OK;

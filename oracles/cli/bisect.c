@@ -278,6 +278,8 @@ static const struct argp_option options[] = {
     {"set", OD_KEY_SET, "NAME=VALUE", 0, "Put a switch over the case's own. Repeatable", 1},
     {"model", OD_KEY_MODEL, "DIR", 0, "Weights of config.json and model.safetensors instead of the case's own", 1},
     {"only", OD_KEY_ONLY, "ORACLE", 0, "Look for a finding of this oracle. Repeatable", 1},
+    {"policy", OD_KEY_POLICY, "NAME", 0, "contract, or envelope: look for what is outside of that, too", 1},
+    {"envelope", OD_KEY_ENVELOPE, "FILE", 0, "The envelope, made by `calibrate` (default: built in, for ref:twin)", 1},
     {"json", OD_KEY_JSON, "FILE", 0, "Results as JSON Lines (oracles/bisect.schema.json)", 2},
     {"quiet", OD_KEY_QUIET, 0, 0, "Print no table", 2},
     {0}};

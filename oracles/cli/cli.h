@@ -22,7 +22,7 @@ typedef struct od_args {
     const char *ref, *fast; /* NULL: by default */
     const char *set[OD_ARGS_LIST], *only[OD_ARGS_LIST], *require[OD_ARGS_LIST];
     size_t n_set, n_only, n_require;
-    const char *policy, *json, *junit, *out, *model, *known;
+    const char *policy, *envelope, *json, *junit, *out, *model, *known;
     bool quiet, arbiter, weights;
     uint64_t seed, index, cases;
     bool has_seed, has_index, has_cases, has_seconds;
@@ -52,7 +52,8 @@ typedef struct od_command {
 } od_command;
 
 extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_cmd_show, od_cmd_forward, od_cmd_compare,
-    od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_baseline, od_cmd_bisect, od_cmd_shrink, od_cmd_explain;
+    od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_baseline, od_cmd_bisect, od_cmd_shrink, od_cmd_explain,
+    od_cmd_calibrate;
 
 /* Keys of long options. */
 enum od_key {
@@ -60,6 +61,7 @@ enum od_key {
     OD_KEY_FAST,
     OD_KEY_SET,
     OD_KEY_POLICY,
+    OD_KEY_ENVELOPE,
     OD_KEY_ONLY,
     OD_KEY_REQUIRE,
     OD_KEY_JSON,
@@ -179,6 +181,25 @@ const od_verdict *od_batch_verdict(const od_batch *b);
 /* Table, summary, JUnit; the exit code. */
 int od_batch_end(od_batch *b, bool interrupted);
 void od_batch_destroy(od_batch *b); /* NULL is fine */
+
+/* ---- policy.c ---------------------------------------------------------------------------------------------------- */
+
+/* An envelope that is part of the program. */
+typedef struct od_built_in {
+    const char *text;
+    size_t size;
+} od_built_in;
+
+extern const od_built_in od_built_in_envelope;
+
+/* What --policy asks for: *out and its name (a file's, or "built in"), or "" for the contract alone. OD_BAD_INPUT: no
+ * such policy, an --envelope without it, an envelope that is none or was measured on another pair or math mode. */
+enum od_status od_policy_load(od_envelope *out, char *name, size_t size, const od_args *args, const char *pair,
+                              const char *ref_math, const char *fast_math, od_error *e);
+
+/* The envelope's part of a summary: cases outside of it, and the mean shifts, all or with `bad_only` the alarms. False
+ * where libsmartcols fails. */
+bool od_policy_print(const od_tally *t, bool bad_only);
 
 /* ---- output.c ---------------------------------------------------------------------------------------------------- */
 

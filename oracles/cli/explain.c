@@ -169,7 +169,9 @@ static enum od_status explain_reruns(const od_judge *j, const od_evidence *ev, o
 static void explain_others(const od_verdict *v) {
     for (unsigned i = 0; i < OD_ORACLES; i++) {
         const od_oracle *oracle = od_oracle_at(i);
-        if (oracle == &od_oracle_accuracy || oracle == &od_oracle_finite || oracle == &od_oracle_determinism) continue;
+        if (oracle == &od_oracle_accuracy || oracle == &od_oracle_finite || oracle == &od_oracle_determinism ||
+            oracle == &od_oracle_envelope)
+            continue;
         if (has_finding(v, oracle)) printf("%s: no matter of values: %s\n", oracle->name, v->ruling[i].reason);
     }
     if (strncmp(v->signature, "expect/", 7) == 0) printf("%s\n", v->reason);

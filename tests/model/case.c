@@ -3,6 +3,7 @@
 #include "model/case.h"
 
 #include <float.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,6 +286,7 @@ START_TEST(a_decimal_comma_changes_nothing) {
         ck_assert_int_eq(parse(&back, after, NULL), OD_OK);
         ck_assert(back.gain == 1.25 && back.scale == 1.0 / 3);
         free(after);
+        setlocale(LC_NUMERIC, "C");
     } else {
         fprintf(stderr, "skipped: localedef made no locale with a decimal comma\n");
     }

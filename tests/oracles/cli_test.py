@@ -27,7 +27,7 @@ def bad_usage_is_one_line_and_exit_2():
     refuses(2, "which folder", "replay")
     refuses(2, "--nonsense", "run", "--nonsense", "x.json")
     refuses(2, "--json", "run", "--json")
-    refuses(2, "contract", "run", "--policy", "envelope", write("good.json", GOOD))
+    refuses(2, "contract", "run", "--policy", "strict", write("good.json", GOOD))
     refuses(2, "vacuity", "run", "--only", "everything", "good.json")
     refuses(2, "vacuity", "run", "--require", "everything", "good.json")
     refuses(2, "graph", "run", "--set", "grph=on", "good.json")

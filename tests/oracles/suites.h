@@ -30,5 +30,8 @@ Suite *suite_spent(void);
 Suite *suite_witness(void);
 Suite *suite_digest(void);
 Suite *suite_doubles(void);
+Suite *suite_metrics(void);
+Suite *suite_envelope(void);
+Suite *suite_shift(void);
 
 #endif

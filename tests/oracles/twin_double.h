@@ -9,8 +9,9 @@
 enum double_fault {
     DOUBLE_HONEST,
     DOUBLE_REFUSES_DECODE, /* every decode step is bad input */
-    DOUBLE_FAULTS_PLAIN,   /* a device fault, after three plays with plain launches */
+    DOUBLE_FAULTS_PLAIN,   /* a device fault, after four plays with plain launches */
     DOUBLE_OFF,            /* off, in every call */
+    DOUBLE_SLIGHT,         /* loc off by 5e-7, in every call */
     DOUBLE_MISSING,        /* no df, in every call */
     DOUBLE_NAN_OWN,        /* NaN in loc after an own patch */
     DOUBLE_REPLACED,       /* three values replaced by zero, it says */
