@@ -13,10 +13,8 @@
 #include "model/model.h"
 #include "model/options.h"
 
-enum {
-    OD_ENGINE_ABI = 3
-}; /* 2: od_stats.rolled_back and emulated, od_options.last_head; 3: scramble_undeclared,
-    * od_stats.device_used */
+/* 2: od_stats.rolled_back and emulated, od_options.last_head; 3: scramble_undeclared, od_stats.device_used */
+enum { OD_ENGINE_ABI = 3 };
 
 typedef struct od_engine od_engine;
 typedef struct od_session od_session;

@@ -2,8 +2,10 @@
 #include "oracles/witness.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "oracles/judge.h"
 #include "oracles/tolerance.h"
@@ -64,6 +66,22 @@ START_TEST(the_lower_end_is_the_slope_of_that_rank) {
 }
 END_TEST
 
+/* Seven flat points have 21 pairs that do not grow, and each two neighbours behind them that change places one more. */
+START_TEST(of_120_pairs_24_may_stand_still) {
+    for (size_t swaps = 0; swaps <= 4; swaps++) {
+        size_t y[OD_WITNESS_REPEAT];
+        for (size_t i = 0; i < OD_WITNESS_REPEAT; i++) y[i] = 500 + (i < 7 ? 0 : (i - 6) * 4096);
+        for (size_t k = 0; k < swaps; k++) {
+            const size_t kept = y[7 + 2 * k];
+            y[7 + 2 * k] = y[8 + 2 * k];
+            y[8 + 2 * k] = kept;
+        }
+        const od_slope s = od_slope_fit(y, OD_WITNESS_REPEAT, 3.09);
+        ck_assert_msg((s.low > 0) == (swaps <= 3), "%zu swaps: %g", swaps, s.low);
+    }
+}
+END_TEST
+
 START_TEST(few_points_have_a_slope_and_no_bound) {
     const size_t y[] = {10, 20, 30, 40};
     ck_assert_double_eq(od_slope_fit(y, 4, 0).value, 10);
@@ -93,6 +111,24 @@ START_TEST(a_block_in_use_is_seen_and_its_return_too) {
 }
 END_TEST
 
+/* Pages of files come and go with the code that runs: no leak. */
+START_TEST(pages_of_files_are_not_counted) {
+    enum { BYTES = 4 << 20 };
+    static const char zeros[4096];
+    FILE *f = tmpfile();
+    ck_assert_ptr_nonnull(f);
+    for (size_t i = 0; i < BYTES / sizeof zeros; i++) ck_assert_uint_eq(fwrite(zeros, sizeof zeros, 1, f), 1);
+    ck_assert_int_eq(fflush(f), 0);
+    const size_t before = od_witness_rss();
+    const volatile char *pages = mmap(NULL, BYTES, PROT_READ, MAP_SHARED, fileno(f), 0);
+    ck_assert(pages != MAP_FAILED);
+    for (size_t i = 0; i < BYTES; i += 512) ck_assert_int_eq(pages[i], 0);
+    ck_assert_uint_le(od_witness_rss(), before + BYTES / 4);
+    munmap((void *)(uintptr_t)pages, BYTES);
+    fclose(f);
+}
+END_TEST
+
 /* ---- engines ----------------------------------------------------------------------------------------------------- */
 
 static const od_ruling *memory(void) {
@@ -116,6 +152,8 @@ START_TEST(what_an_engine_takes_and_does_not_count_is_found) {
     fake_fast_knobs = (fake_knobs){.hidden_malloc = 65536};
     is_found(memory(), "malloc: ");
     ck_assert_double_eq_tol(v.value, 65536, 64);
+    fake_fast_knobs = (fake_knobs){.hidden_malloc = 8192};
+    is_found(memory(), "malloc: ");
     fake_fast_knobs = (fake_knobs){.hidden_pages = 65536};
     is_found(memory(), "RssAnon: ");
     ck_assert_double_ge(v.value, 32768);
@@ -164,6 +202,8 @@ Suite *suite_witness(void) {
     tcase_add_test(t, a_straight_line_has_its_slope_without_doubt);
     tcase_add_test(t, a_step_that_stays_has_no_slope);
     tcase_add_test(t, the_lower_end_is_the_slope_of_that_rank);
+    tcase_add_test(t, of_120_pairs_24_may_stand_still);
+    tcase_add_test(t, pages_of_files_are_not_counted);
     tcase_add_test(t, few_points_have_a_slope_and_no_bound);
     tcase_add_test(t, a_block_in_use_is_seen_and_its_return_too);
     tcase_add_test(t, what_an_engine_takes_and_does_not_count_is_found);
