@@ -1,8 +1,10 @@
 /* Fails when any bit differs between the first play and a further one: same engine after a reset, same engine with new
- * sessions over poisoned scratch, fresh engine. */
+ * sessions, while all that a call must not depend on is overwritten before it (stale scratch, arguments, staging),
+ * fresh engine. */
 #include "oracles/oracle.h"
 
-static const char *const rerun_names[OD_RERUNS] = {"after a reset", "with new sessions", "on a fresh engine"};
+static const char *const rerun_names[OD_RERUNS] = {"after a reset", "with new sessions over overwritten memory",
+                                                   "on a fresh engine"};
 
 static void judge(od_ruling *out, const od_evidence *ev) {
     for (int i = 0; i < OD_RERUNS; i++) {
@@ -26,7 +28,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
 
 const od_oracle od_oracle_determinism = {
     .name = "determinism",
-    .about = "any bit differs between reruns: same engine, new sessions, fresh engine",
+    .about = "any bit differs between reruns: same engine, new sessions over overwritten memory, fresh engine",
     .in_fuzz = true,
     .required = true,
     .needs = OD_NEED_RERUN | OD_NEED_FRESH,

@@ -15,6 +15,7 @@ typedef struct od_verdict {
     char shape[48], pair[48];
     uint64_t hash; /* od_case_hash */
     double seconds;
+    od_spent spent; /* of these seconds; they add up */
     unsigned asked; /* bit i: oracle i ruled */
     od_ruling ruling[OD_ORACLES];
     const od_evidence *evidence; /* borrowed from the judge until its next case; NULL if no engine ran */
@@ -53,6 +54,7 @@ typedef struct od_tally {
     uint64_t ruled[OD_ORACLES]; /* cases in which the oracle gave PASS, FINDING or KNOWN */
     uint64_t open[OD_ORACLES];  /* INCONCLUSIVE */
     uint64_t bad_input;
+    od_spent spent;
     size_t expired; /* known issues whose day has passed */
     uint64_t probed, n_weight,
         n_idle;                    /* cases whose weights were changed in turn, those tensors, those without a say */

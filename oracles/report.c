@@ -125,7 +125,7 @@ static void put_case_details(FILE *f, const json_t *line, const char *oracle) {
         fprintf(f, "; %.0f decode calls on cached keys, %.0f graph replays", od_json_number(fast, "cache_hits"),
                 od_json_number(fast, "replays"));
     } else if (strcmp(oracle, "determinism") == 0) {
-        fputs("; no bit differs after a reset, with new sessions, on a fresh engine", f);
+        fputs("; no bit differs after a reset, with new sessions over overwritten memory, on a fresh engine", f);
     }
 }
 
@@ -326,6 +326,8 @@ static void put_report(FILE *f, const od_results *r) {
     }
     fputs("\nMAE: the largest mean absolute error of a compared tensor at any step, in model space.\n\n", f);
     od_report_put_near(f, r);
+    od_report_put_digests(f, r);
+    od_report_put_steps(f, r);
     od_report_put_shifts(f, r);
     for (size_t i = 0; i < r->n_file; i++) {
         fputs("## Environment\n\n", f);

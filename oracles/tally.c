@@ -39,6 +39,7 @@ void od_tally_add(od_tally *t, const od_verdict *v, const char *name) {
     t->cases++;
     t->outcome[v->outcome]++;
     t->bad_input += v->bad_input;
+    od_spent_add(&t->spent, &v->spent);
     for (unsigned i = 0; i < OD_ORACLES; i++) {
         if (!(v->asked >> i & 1)) continue;
         enum od_outcome o = v->ruling[i].outcome;

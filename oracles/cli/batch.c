@@ -31,6 +31,7 @@ struct od_batch {
     FILE *json;
     od_junit junit;
     od_tally tally;
+    od_kinds kinds;
     od_table_row *rows;
     size_t n_row, cap_row;
     double start;
@@ -50,7 +51,7 @@ static enum od_status add_oracle(unsigned *oracles, unsigned *relations, const c
     *oracles |= 1u << number;
     const bool related = od_oracle_at(number) == &od_oracle_consistency;
     if (!word[n]) {
-        if (related && relations) *relations = od_relations_all();
+        if (related && relations) *relations |= od_relations_default();
         return OD_OK;
     }
     if (!related) return od_fail(e, OD_BAD_INPUT, "%.60s: the oracle %s has no relations", word, name);
@@ -69,6 +70,7 @@ static enum od_status choose_oracles(od_batch *b, od_error *e) {
     if (relations) b->judge.setup.relations = relations;
     b->judge.setup.oracles = (only ? only : b->fuzz ? od_oracles_fuzz() : od_oracles_all()) | b->named | 1u;
     b->judge.required = od_oracles_required() | b->named;
+    b->judge.setup.watch_memory = (only | b->named) & od_oracle_bit(&od_oracle_memory);
     return OD_OK;
 }
 
@@ -168,9 +170,12 @@ static void list_not_checked(od_batch *b) {
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels, reruns in a fresh process";
     if (!b->args->weights || !(b->judge.setup.oracles & od_oracle_bit(&od_oracle_vacuity)))
         b->not_checked[b->n_not_checked++] = "that every weight tensor is read (vacuity with --weights)";
+    if (!b->judge.setup.watch_memory)
+        b->not_checked[b->n_not_checked++] =
+            "small leaks beside an engine's counters, under 4 KiB a request (--require memory)";
     if (!b->judge.setup.envelope) b->not_checked[b->n_not_checked++] = "faults below the contract (--policy envelope)";
     const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
-    const unsigned relations = od_relations_all() & ~b->judge.setup.relations;
+    const unsigned relations = od_relations_default() & ~b->judge.setup.relations;
     if (relations) {
         snprintf(b->not_related, sizeof b->not_related, "relations that were not asked:");
         for (unsigned i = 0; i < OD_RELATIONS; i++)
@@ -216,6 +221,7 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     b->judge.weights = args->weights;
     b->judge.setup.detail = args->json != NULL;
     od_environment_fill(&b->env);
+    if (args->json) od_environment_card(&b->env);
     make_tail(b);
     list_not_checked(b);
     *out = b;
@@ -282,6 +288,9 @@ enum od_status od_batch_begin(od_batch *b, od_error *e) {
                         .cpu = b->env.cpu,
                         .compiler = b->env.compiler,
                         .build = b->env.build,
+                        .card = b->env.card,
+                        .driver = b->env.driver,
+                        .toolkit = b->env.toolkit,
                         .cores = b->env.cores,
                         .weights = b->model_folder[0] ? b->model_folder : "by case",
                         .envelope = b->envelope_name[0] ? b->envelope_name : NULL,
@@ -335,6 +344,7 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
     od_judge_case(v, &b->judge, c);
     od_cli_stem(name, sizeof name, path);
     od_tally_add(&b->tally, v, name);
+    od_kinds_add(&b->kinds, v, name);
     const char *out = b->args->out ? b->args->out : b->fuzz ? "out" : NULL;
     if (v->outcome == OD_FINDING && out) {
         enum od_status s = od_finding_write(finding, sizeof finding, out, c, v, b->env.line, e);
@@ -363,6 +373,10 @@ const od_verdict *od_batch_verdict(const od_batch *b) {
 
 const od_tally *od_batch_tally(const od_batch *b) {
     return &b->tally;
+}
+
+void od_batch_drawn(od_batch *b, double seconds) {
+    b->tally.spent.generation += seconds;
 }
 
 void od_batch_command(char *text, size_t size, const od_batch *b, const char *path) {
@@ -402,6 +416,8 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                100 * t->worst_share, od_tensor_class_name(t->worst_share_cls), od_step_class_name(t->worst_share_step),
                t->worst_share_case);
     if (!od_nearness_print(t)) fprintf(stderr, "oracle-diff: no memory for the arbiter's table\n");
+    if (!od_kinds_print(&b->kinds)) fprintf(stderr, "oracle-diff: no memory for the table of kinds\n");
+    od_spent_print(&t->spent);
     print_open(b);
     if (!od_policy_print(t, b->args->quiet)) fprintf(stderr, "oracle-diff: no memory for the table of mean shifts\n");
     for (size_t i = 0; i < b->known.n; i++)
@@ -443,7 +459,7 @@ int od_batch_end(od_batch *b, bool interrupted) {
     fflush(stdout);
     od_error e = {0};
     enum od_status s = OD_OK;
-    if (b->json) s = od_result_summary(b->json, t, seconds, interrupted, code, &e);
+    if (b->json) s = od_result_summary(b->json, t, &b->kinds, seconds, interrupted, code, &e);
     if (s == OD_OK && b->args->junit) s = od_junit_write(&b->junit, b->args->junit, t, seconds, &e);
     if (s != OD_OK) {
         int failed = od_complain(&e);

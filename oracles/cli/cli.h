@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "oracles/judge.h"
+#include "oracles/kinds.h"
 #include "oracles/result.h"
 
 /* Exit codes (scripts depend on them). */
@@ -124,11 +125,16 @@ enum od_status od_cli_device(char *device, size_t device_size, char *math, size_
 
 typedef struct od_environment {
     char host[128], os[160], cpu[128], compiler[128], time[32], line[OD_CASE_TEXT];
+    char card[96], driver[64]; /* by od_environment_card */
     const char *build, *fault;
+    const char *toolkit; /* CUDA's that this program was built with, "none" */
     unsigned cores;
 } od_environment;
 
 void od_environment_fill(od_environment *env);
+
+/* The GPU and its driver's version ("580.159.04") as NVML reads them, "" where there are none. Takes its time. */
+void od_environment_card(od_environment *env);
 
 /* One word for a shell, quoted where it must be, appended to text[size]. */
 void od_append_word(char *text, size_t size, const char *word);
@@ -161,6 +167,9 @@ enum od_status od_batch_begin(od_batch *b, od_error *e);
 enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error *e);
 
 const od_tally *od_batch_tally(const od_batch *b);
+
+/* Adds the seconds that drawing the case has taken. */
+void od_batch_drawn(od_batch *b, double seconds);
 
 /* The run's judge, and the command that runs a case file as this run does: for commands that judge by themselves. */
 od_judge *od_batch_judge(od_batch *b);
@@ -207,12 +216,19 @@ void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v,
                        const char *command);
 void od_table_row_free(od_table_row *row);
 
+/* Prints the kinds of several findings, a line each; nothing where there are fewer than two findings. False on
+ * exhausted memory. */
+bool od_kinds_print(const od_kinds *kinds);
+
 /* Prints rows and the findings in full; with `bad_only` rows that are neither PASS, KNOWN nor SKIPPED. False where
  * libsmartcols fails. */
 bool od_table_print(const od_table_row *rows, size_t n, bool bad_only);
 
 /* How far both engines are from float64, a row a class, and whether that holds; nothing where it was not asked. */
 bool od_nearness_print(const od_tally *t);
+
+/* What a run cost beside the engines themselves, in one line. */
+void od_spent_print(const od_spent *s);
 
 /* Any table: columns' names, then n_row·n_column cells. The columns whose bit is set in `right` are aligned right. */
 bool od_grid_print(const char *const *columns, size_t n_column, unsigned right, const char *const *cells, size_t n_row);

@@ -22,6 +22,7 @@ def bad_usage_is_one_line_and_exit_2():
     refuses(2, "which case", "explain")
     refuses(2, "which case", "explain", "good.json", "good.json")
     refuses(2, "--json", "explain", "good.json", "--json", "r.jsonl")
+    refuses(2, "--junit", "explain", "good.json", "--junit", "r.xml")
     refuses(2, "which case", "run")
     refuses(2, "which folder", "replay")
     refuses(2, "--nonsense", "run", "--nonsense", "x.json")
@@ -112,13 +113,14 @@ def help_and_lists_are_exit_0():
     for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list", "bench", "baseline", "bisect",
                     "shrink", "explain"):
         assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
+    assert "--json" not in exits(0, "explain", "--help").stdout  # it would be refused
     listed = exits(0, "list").stdout
     for word in ("ref64", "twin", "accuracy", "determinism", "toto-open-base", "captures"):
         assert word in listed, word
     oracles = exits(0, "list", "--oracles").stdout
     assert [l.split()[0] for l in oracles.splitlines() if l.startswith("consistency")] == ["consistency"] + [
         "consistency/" + r for r in ("graph", "cache", "aba", "batch", "groups", "sessions", "recompute", "chunks",
-                                     "variates", "later")]
+                                     "variates", "later", "recompute-call")]
 
 
 @check
@@ -312,6 +314,10 @@ def fuzz_counts_cases_and_is_repeatable():
     assert [l.get("hash") for l in a] == [l.get("hash") for l in b]
     assert [l.get("tensors") for l in a] == [l.get("tensors") for l in b]
     assert "\r" not in done.stderr, "a progress line where no terminal is"
+    spent, line = a[-1]["spent"], [l for l in done.stdout.splitlines() if l.startswith("judging ")]
+    assert all(spent[k] > 0 for k in ("engines", "judging", "generation")) and spent["arbiter"] >= 0, spent
+    assert abs(sum(sum(l["spent"].values()) - l["seconds"] for l in a[1:-1])) < 1e-6
+    assert len(line) == 1 and f"({100 * spent['judging'] / spent['engines']:.1f} % of the engines' " in line[0], line
     reproduce = a[1]["command"]
     assert "new --seed 1 --index 0 --profile rate" in reproduce or "findings" in reproduce
 
