@@ -12,12 +12,11 @@ static double share_of(const od_measure *m, const od_envelope_bound *b) {
     return fmax(m->mae / b->mae, m->max_abs / b->max_abs);
 }
 
-static void report(od_ruling *out, const od_evidence *ev, const od_measure *m, const od_envelope_bound *b) {
+static void report(od_ruling *out, const od_measure *m, const od_envelope_bound *b) {
     const bool by_mae = !od_within(m->mae, b->mae);
     const od_envelope_key *key = by_mae ? b->mae_key : b->max_key;
     const bool contract = od_within(m->mae, od_bounds.mae) && od_within(m->max_abs, od_bounds.max_abs);
     const double value = by_mae ? m->mae : m->max_abs, bound = by_mae ? b->mae : b->max_abs;
-    const od_tensor t = od_trace_view(&ev->ref, m->tensor);
     char healthy[80] = "";
     if (key)
         snprintf(healthy, sizeof healthy, " (healthy: p50 %.2g, p99.9 %.2g)", by_mae ? key->mae_p50 : key->max_p50,
@@ -25,7 +24,7 @@ static void report(od_ruling *out, const od_evidence *ev, const od_measure *m, c
     od_rule_finding(out, od_tensor_class_name(m->cls), od_step_class_name(m->step), value, bound,
                     "%.60s at op %u call %u session %u: %s %.3g exceeds the envelope's %.3g%s; %s; worst at [%zu]: "
                     "%.9g, reference %.9g",
-                    t.name, m->at.op, m->at.call, m->at.session, by_mae ? "MAE" : "a difference of", value, bound,
+                    m->name, m->at.op, m->at.call, m->at.session, by_mae ? "MAE" : "a difference of", value, bound,
                     healthy, contract ? "the contract holds" : "so does the contract's", m->worst, m->fast_worst,
                     m->ref_worst);
 }
@@ -64,7 +63,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
     }
     const od_envelope_bound b = od_envelope_bound_of(envelope, worst->cls, worst->step, worst->n);
     if (!od_within(worst->mae, b.mae) || !od_within(worst->max_abs, b.max_abs)) {
-        report(out, ev, worst, &b);
+        report(out, worst, &b);
         return;
     }
     od_rule(out, OD_PASS, "%s", "");

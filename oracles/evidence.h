@@ -72,7 +72,8 @@ typedef struct od_measure {
     size_t n; /* values */
     double mae, max_abs, shift;
     od_call_at at;
-    size_t tensor, worst; /* index in the reference's trace, and of the largest difference in it */
+    char name[OD_NAME_MAX]; /* of the tensor: its trace may be another one by the time it is judged */
+    size_t worst;           /* index of the largest difference */
     double ref_worst, fast_worst;
 } od_measure;
 
@@ -180,7 +181,7 @@ void od_evidence_compare(od_evidence *ev);
 
 /* evidence_measure.c: keeps a comparison, and says what of the case its rounding depends on. */
 void od_evidence_measure(od_evidence *ev, const od_comparison *cmp, enum od_tensor_class cls, const od_call_at *at,
-                         size_t tensor);
+                         const char *name);
 od_envelope_domain od_evidence_domain(const od_evidence *ev);
 
 /* evidence_relate.c: plays the case in the ways of the relations that are asked, on `fast`'s engine where its options

@@ -95,7 +95,7 @@ static void compare_tensor(od_evidence *ev, const od_trace_call *call, size_t i,
     double share = od_contract_share(cmp.mae, cmp.max_abs);
     od_row *row = &ev->row[cls][call->at.step][contract];
     ev->n_compared += contract;
-    if (contract && ev->setup->measures) od_evidence_measure(ev, &cmp, cls, &call->at, i);
+    if (contract && ev->setup->measures) od_evidence_measure(ev, &cmp, cls, &call->at, ref.name);
     ev->all_zero = ev->all_zero && cmp.all_zero;
     bool odd = cmp.mismatch > 0 && !ev->mismatch;
     bool more = row->compared == 0 || is_more(cmp.mae, row->most_mae);

@@ -436,6 +436,15 @@ static void print_open(const od_batch *b) {
     }
 }
 
+static void print_envelope(const od_batch *b) {
+    const od_envelope *x = &b->envelope;
+    if (!b->envelope_name[0]) return;
+    printf("envelope: %s: %zu cases by %s, %s; at most %g false alarms a case expected\n", b->envelope_name, x->cases,
+           x->version, x->time, od_bounds.envelope_alarms);
+    if (strcmp(x->ref_device, b->ref_device) != 0 || strcmp(x->fast_device, b->fast_device) != 0)
+        printf("envelope: measured on another device: %s against %s\n", x->ref_device, x->fast_device);
+}
+
 static void print_summary(const od_batch *b, double seconds, bool interrupted) {
     const od_tally *t = &b->tally;
     unsigned accuracy = 0;
@@ -469,9 +478,7 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                (unsigned long long)t->fallbacks, (unsigned long long)t->fell_back);
     if (b->args->quiet) return;
     printf("contract: MAE at most %g, any difference at most %g, in model space\n", od_bounds.mae, od_bounds.max_abs);
-    if (b->envelope_name[0])
-        printf("envelope: %s: %zu cases by %s, %s; at most %g false alarms a case expected\n", b->envelope_name,
-               b->envelope.cases, b->envelope.version, b->envelope.time, od_bounds.envelope_alarms);
+    print_envelope(b);
     if (b->model_folder[0])
         printf("weights: %s\n", b->model_folder);
     else

@@ -63,8 +63,9 @@ bool od_policy_print(const od_tally *t, bool bad_only) {
         ok = od_grid_print(columns, COLUMNS, 0x3c, cells, n);
     }
     if (few && !bad_only)
-        printf("not checked: a mean shift of %zu classes of tensors: fewer than %zu cases have them\n", few,
-               od_bounds.shift_least);
+        printf("not checked: a mean shift of %zu classes of tensors: fewer than %zu cases have them, here or in the "
+               "envelope\n",
+               few, od_bounds.shift_least);
     for (size_t i = 0; i < COLUMNS * n; i++) free((void *)(uintptr_t)cells[i]);
     return ok;
 }

@@ -372,6 +372,17 @@ START_TEST(a_breach_of_the_contract_is_accuracy_s_finding) {
 }
 END_TEST
 
+/* The arbiter plays all again, with hidden states: what was compared before keeps its name. */
+START_TEST(a_finding_keeps_its_name_beside_the_arbiter) {
+    judge.setup.arbiter = fake_ref();
+    judge.setup.always_arbiter = true;
+    fake_fast_knobs = (fake_knobs){.lie = FAKE_ADD, .tensor = 3, .call = 3, .add = ldexp(64, -23)}; /* mean */
+    od_judge_case(&v, &judge, &c);
+    ck_assert_str_eq(v.signature, "envelope/mean/own/b1.v2-4.s2-4/ref:fast");
+    ck_assert_msg(strncmp(v.reason, "mean at op ", 11) == 0, "%s", v.reason);
+}
+END_TEST
+
 START_TEST(no_number_is_within_no_envelope) {
     fake_fast_knobs = (fake_knobs){.lie = FAKE_NAN, .tensor = 1, .call = 2};
     od_judge_case(&v, &judge, &c);
@@ -420,6 +431,7 @@ Suite *suite_envelope(void) {
     tcase_add_test(t, a_fault_within_the_contract_is_outside_of_the_envelope);
     tcase_add_test(t, a_single_value_is_held_to_the_envelope_too);
     tcase_add_test(t, a_breach_of_the_contract_is_accuracy_s_finding);
+    tcase_add_test(t, a_finding_keeps_its_name_beside_the_arbiter);
     tcase_add_test(t, no_number_is_within_no_envelope);
     tcase_add_test(t, outside_of_the_envelope_the_contract_alone_holds);
     suite_add_tcase(s, t);

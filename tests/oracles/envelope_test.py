@@ -50,6 +50,11 @@ def keeps_to_schema(envelope):
 def the_envelope_that_is_built_in_keeps_to_its_schema():
     envelope = read(BUILT_IN)
     keeps_to_schema(envelope)
+    write("good.json", GOOD)
+    far = changed("far.json", lambda e: e["ref"].update(device="an abacus"))
+    done = exits(0, "run", "good.json", *TWIN, "--only", "accuracy", "--policy", "envelope", "--envelope", far,
+                 "--require", "envelope")
+    assert "measured on another device: an abacus against twin" in done.stdout
     assert envelope["pair"] == "ref:twin" and os.path.getsize(BUILT_IN) < 100 * 1024
 
 
