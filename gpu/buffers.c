@@ -163,7 +163,7 @@ static const char *const kept_names[OD_KEPT_COUNT] = {
     "series",          "mask", "ids",    "scaler loc", "scaler scale", "scaler state", "KV cache keys",
     "KV cache values", "mean", "df out", "loc out",    "scale out",    "probs out",    "hidden states"};
 
-static size_t kept_bytes(const od_session *s, enum od_kept which) {
+size_t od_kept_bytes(const od_session *s, enum od_kept which) {
     const od_engine *en = s->engine;
     const od_config *c = &en->model->config;
     const size_t steps = s->rows * s->step_limit, tokens = s->rows * s->patch_limit;
@@ -187,7 +187,7 @@ enum od_status od_session_reserve(od_session *s, od_error *e) {
     od_slice slices[OD_KEPT_COUNT];
     size_t n = 0;
     for (int i = 0; i < OD_KEPT_COUNT; i++) {
-        const size_t bytes = kept_bytes(s, i);
+        const size_t bytes = od_kept_bytes(s, i);
         if (bytes) slices[n++] = (od_slice){&s->kept[i], bytes, kept_names[i]};
     }
     return s->engine->ops->alloc_many(s->engine->dev, slices, n, e);
@@ -201,8 +201,8 @@ enum od_status od_session_grow(od_session *s, size_t n_patch, size_t used, od_er
     s->key_patch = 2 * before > n_patch ? 2 * before : n_patch;
     if (s->key_patch > s->patch_limit) s->key_patch = s->patch_limit;
     void *fresh[2] = {NULL, NULL}, *old[2] = {s->kept[OD_KEPT_KEY], s->kept[OD_KEPT_CACHED]};
-    const od_slice slices[2] = {{&fresh[0], kept_bytes(s, OD_KEPT_KEY), kept_names[OD_KEPT_KEY]},
-                                {&fresh[1], kept_bytes(s, OD_KEPT_CACHED), kept_names[OD_KEPT_CACHED]}};
+    const od_slice slices[2] = {{&fresh[0], od_kept_bytes(s, OD_KEPT_KEY), kept_names[OD_KEPT_KEY]},
+                                {&fresh[1], od_kept_bytes(s, OD_KEPT_CACHED), kept_names[OD_KEPT_CACHED]}};
     enum od_status status = en->ops->alloc_many(en->dev, slices, 2, e);
     if (status) {
         s->key_patch = before;

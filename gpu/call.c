@@ -31,8 +31,12 @@ static od_shape shape_of(const od_session *s, size_t n_patch, size_t new_count) 
 }
 
 static od_captured *find_graph(od_engine *en, const od_shape *shape) {
-    for (size_t i = 0; i < en->n_graph; i++)
-        if (memcmp(&en->graphs[i].shape, shape, sizeof *shape) == 0) return &en->graphs[i];
+    for (size_t i = 0; i < en->n_graph; i++) {
+        od_shape of = en->graphs[i].shape;
+        const bool longer = of.n_patch < shape->n_patch && of.new_count < shape->new_count;
+        if (OD_FAULT_ON(SHAPE) && longer) of.n_patch = shape->n_patch, of.new_count = shape->new_count;
+        if (memcmp(&of, shape, sizeof *shape) == 0) return &en->graphs[i];
+    }
     return NULL;
 }
 
@@ -182,6 +186,7 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
         return status;
     }
     s->broken = false;
+    s->answered = true;
     s->n_step = end;
     s->call_patch = n_patch;
     s->head_patch = call.head_patch;

@@ -66,12 +66,10 @@ static enum od_status engine_create(od_engine **out, const od_device_ops *ops, c
 /* What other sessions share comes last: a session for which memory does not suffice leaves nothing behind. */
 static enum od_status session_fill(od_session *s, od_error *e) {
     od_engine *en = s->engine;
-    const size_t steps = s->rows * s->step_limit;
     enum od_status status = od_session_reserve(s, e);
     if (!status) status = od_session_outputs_reserve(s, e);
     if (status) return status;
-    s->staged = od_heap_alloc(&en->heap, OD_CALL_HEAD + od_staged_mask(steps, en->model->config.patch) + steps, 1,
-                              "staging", e);
+    s->staged = od_heap_alloc(&en->heap, od_staged_bytes(s), 1, "staging", e);
     if (!s->staged) return OD_NO_MEMORY;
     return od_engine_reserve(en, s->rows * s->patch_limit, s->patch_limit, e);
 }
@@ -119,7 +117,7 @@ static enum od_status session_open(od_session **out, od_engine *en, size_t batch
 static enum od_status session_reset(od_session *s, od_error *e) {
     od_engine *en = s->engine;
     s->n_step = 0;
-    s->broken = false;
+    s->answered = s->broken = false;
     if (!en->ops->emulated || en->recomputes) return OD_OK;
     const size_t bytes =
         od_config_time_layers(&en->model->config) * s->rows * s->key_patch * en->model->config.d_model * sizeof(float);
@@ -138,6 +136,7 @@ static void engine_stats(od_engine *en, od_stats *out) {
                       .host_peak = en->heap.peak,
                       .device_live = dev.live,
                       .device_peak = dev.peak,
+                      .device_used = dev.used,
                       .launches = dev.launches,
                       .captures = en->captures,
                       .replays = en->replays,
@@ -154,24 +153,6 @@ static enum od_status engine_recapture(od_engine *en, od_error *e) {
     od_engine_drop_graphs(en);
     en->n_capture = en->n_prefill_capture = 0;
     return OD_OK;
-}
-
-/* Before the scratch is overwritten the guard bands are looked at: on a GPU that is too slow to do after each call. */
-static enum od_status engine_poison(od_engine *en, od_error *e) {
-    enum od_status checked = en->ops->check(en->dev, e);
-    if (checked) return checked;
-    for (int i = 0; i < OD_SCRATCH_COUNT; i++) {
-        const size_t bytes = od_scratch_bytes(en, i, en->n_token);
-        if (!en->scratch[i] || !bytes) continue;
-        enum od_status status = en->ops->fill(en->dev, en->scratch[i], OD_POISON_BYTE, bytes, e);
-        if (status) return status;
-    }
-    if (en->options.fused) {
-        enum od_status status =
-            en->ops->fill(en->dev, (char *)en->call + OD_CALL_HEAD, OD_POISON_BYTE, OD_CALL_WINDOW, e);
-        if (status) return status;
-    }
-    return en->ops->sync(en->dev, e);
 }
 
 static void engine_fail_alloc(od_engine *en, uint64_t call) {
@@ -214,7 +195,8 @@ static enum od_status twin_create(od_engine **out, const od_model *model, const 
 #define COMMON                                                                                                         \
     .destroy = engine_destroy, .session_open = session_open, .session_close = session_close,                           \
     .prefill = od_session_prefill, .decode = od_session_decode, .reset = session_reset, .outputs = od_session_outputs, \
-    .stats = engine_stats, .recapture = engine_recapture, .poison = engine_poison, .fail_alloc = engine_fail_alloc
+    .stats = engine_stats, .recapture = engine_recapture, .poison = od_engine_poison,                                  \
+    .scramble_undeclared = od_engine_scramble, .fail_alloc = engine_fail_alloc
 
 const od_engine_api *od_gpu_engine(void) {
     static const od_engine_api api = {.abi = OD_ENGINE_ABI,

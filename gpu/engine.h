@@ -93,6 +93,7 @@ struct od_session {
     size_t call_patch;  /* patches that the last call computed */
     size_t head_patch;  /* of which, the last ones, the head was computed */
     size_t shown_patch; /* of which outputs show the last: all of a prefill's, one of a decode's */
+    bool answered;      /* there are outputs to be asked for */
     bool broken;        /* a call failed: reset first */
 
     /* host side, taken at open */
@@ -133,6 +134,20 @@ static inline size_t od_staged_mask(size_t count, size_t patch) {
     return od_staged_id(count) + count / patch * sizeof(int32_t);
 }
 
+/* Bytes of the device's call block, of a session's staging and of what it keeps. */
+static inline size_t od_call_bytes(const od_engine *en) {
+    return en->options.fused ? OD_CALL_HEAD + OD_CALL_WINDOW : sizeof(od_call);
+}
+static inline size_t od_staged_bytes(const od_session *s) {
+    const size_t steps = s->rows * s->step_limit;
+    return OD_CALL_HEAD + od_staged_mask(steps, s->engine->model->config.patch) + steps;
+}
+size_t od_kept_bytes(const od_session *s, enum od_kept which); /* buffers.c */
+
+/* poison.c: the interface's poison and scramble_undeclared. */
+enum od_status od_engine_poison(od_engine *engine, od_error *e);
+enum od_status od_engine_scramble(od_engine *engine, od_error *e);
+
 /* call.c: prefill and decode around it. */
 enum od_status od_session_prefill(od_session *s, const od_window *window, od_error *e);
 enum od_status od_session_decode(od_session *s, const od_window *next, od_error *e);
@@ -140,6 +155,7 @@ enum od_status od_session_decode(od_session *s, const od_window *next, od_error 
 /* outputs.c */
 enum od_status od_session_outputs_reserve(od_session *s, od_error *e);
 void od_session_outputs_release(od_session *s);
+void od_session_outputs_scramble(od_session *s); /* those on the host */
 enum od_status od_session_outputs(od_session *s, od_outputs *out, od_error *e);
 
 #endif

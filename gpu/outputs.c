@@ -48,6 +48,11 @@ void od_session_outputs_release(od_session *s) {
     s->rows_buffer = NULL;
 }
 
+void od_session_outputs_scramble(od_session *s) {
+    for (size_t i = 0; i < s->max_tensor; i++)
+        if (s->host[i]) memset(s->host[i], OD_POISON_BYTE, most_floats(s, i) * sizeof(float));
+}
+
 /* Rows of `row` floats on the device, of which [first, first + n) go out: [R, n]. */
 static enum od_status fetch(od_session *s, enum od_kept which, size_t skip, float *out, size_t row, size_t first,
                             size_t n, od_error *e) {
@@ -71,7 +76,7 @@ enum od_status od_session_outputs(od_session *s, od_outputs *out, od_error *e) {
                  {"probs", PROBS, OD_KEPT_PROBS}};
     od_engine *en = s->engine;
     const od_config *c = &en->model->config;
-    if (s->broken || !s->n_step) return od_fail(e, OD_BAD_INPUT, "outputs before a call that went well");
+    if (s->broken || !s->answered) return od_fail(e, OD_BAD_INPUT, "outputs before a call that went well");
     /* After a decode that recomputed everything, the newest patch is the answer. */
     const size_t all = s->call_patch, shown = s->shown_patch, hide = all - shown, n = shown * c->patch;
     const size_t heads_all = s->head_patch, heads_hide = heads_all - shown;

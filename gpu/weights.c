@@ -171,9 +171,8 @@ enum od_status od_engine_upload(od_engine *en, od_error *e) {
     const size_t outs = head_outs(c) * (en->folded ? c->patch : 1);
     en->place = od_heap_alloc(&en->heap, en->model->n_weight, sizeof *en->place, "places of weights", e);
     if (!en->place) return OD_NO_MEMORY;
-    const size_t call_bytes = en->options.fused ? OD_CALL_HEAD + OD_CALL_WINDOW : sizeof(od_call);
     const od_slice slices[] = {{(void **)&en->weights, lay_out(en) * sizeof(float), "weights"},
-                               {(void **)&en->call, call_bytes, "call block"},
+                               {(void **)&en->call, od_call_bytes(en), "call block"},
                                {(void **)&en->replaced, sizeof(uint32_t), "counter"},
                                {(void **)&en->head, outs * c->d_model * sizeof(float), "heads"},
                                {(void **)&en->head_bias, outs * sizeof(float), "heads' biases"}};

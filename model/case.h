@@ -70,7 +70,10 @@ typedef struct od_case {
 
     od_options options; /* `hidden` is never part of a case */
 
-    char expect[OD_CASE_TEXT]; /* "pass", or the signature whose absence is then the finding */
+    bool only_scaler; /* of the two engines' answers only the scaler's loc and scale are compared */
+
+    char expect[OD_CASE_TEXT]; /* "pass", or the signature whose absence is then the finding; a field that is "*" may be
+                                * any */
 
     /* after a finding; found_verdict "" = none */
     char found_verdict[32], found_signature[OD_CASE_TEXT], found_pair[64], found_environment[OD_CASE_TEXT];

@@ -243,6 +243,7 @@ static void put_case(printer *p) {
     }
     fputs("  ],\n  \"forecast\": \"mean\",\n", p->to);
     put_options(p);
+    if (c->only_scaler) fputs("  \"compare\": \"scaler\",\n", p->to);
     fputs("  \"expect\": ", p->to);
     put_text(p, p->identity ? "pass" : c->expect);
     if (c->found_verdict[0] && !p->identity) put_finding(p);

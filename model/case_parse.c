@@ -263,12 +263,15 @@ static bool parse_finding(od_case *c, const od_tree *top) {
 }
 
 static bool parse_case(od_case *c, const od_tree *top) {
-    static const char *const keys[] = {"format",   "note",    "model",  "series",  "schedule",
-                                       "forecast", "options", "expect", "finding", NULL};
+    static const char *const keys[] = {"format",  "note",    "model",  "series",  "schedule", "forecast",
+                                       "options", "compare", "expect", "finding", NULL};
     static const char *const forecasts[] = {"mean"};
+    static const char *const compared[] = {"all", "scaler"};
     int64_t format = 0;
-    int forecast = 0;
+    int forecast = 0, compare = 0;
     if (!json_is_object(top->json)) return od_case_refuse(top->e, "a case must be an object");
+    if (!od_tree_choice(&compare, top, "compare", compared, 2, false)) return false;
+    c->only_scaler = compare == 1;
     return od_tree_known(top, keys) && od_tree_int(&format, top, "format", OD_CASE_FORMAT, OD_CASE_FORMAT, true) &&
            od_tree_text(c->note, sizeof c->note, top, "note", false) && parse_model(c, top) && parse_series(c, top) &&
            parse_schedule(c, top) && od_tree_choice(&forecast, top, "forecast", forecasts, 1, false) &&

@@ -13,7 +13,8 @@
 #include "model/model.h"
 #include "model/options.h"
 
-enum { OD_ENGINE_ABI = 2 }; /* 2: od_stats.rolled_back and emulated, od_options.last_head */
+/* 2: od_stats.rolled_back and emulated, od_options.last_head; 3: scramble_undeclared, od_stats.device_used */
+enum { OD_ENGINE_ABI = 3 };
 
 typedef struct od_engine od_engine;
 typedef struct od_session od_session;
@@ -30,6 +31,7 @@ typedef struct od_window {
 /* Counters since create; bytes as the engine itself counts them. Strings are static. */
 typedef struct od_stats {
     size_t host_live, host_peak, device_live, device_peak;
+    size_t device_used;    /* bytes in use on the device as its driver says, by anybody; 0: not known */
     uint64_t launches;     /* kernels and products started, or replayed as nodes of a graph */
     uint64_t captures;     /* graphs captured */
     uint64_t replays;      /* graphs launched */
@@ -95,7 +97,12 @@ typedef struct od_engine_api {
     enum od_status (*recapture)(od_engine *engine, od_error *e); /* drop all graphs: the next call captures anew */
     enum od_status (*poison)(od_engine *engine, od_error *e);    /* fill scratch memory with NaN; an
                                                                   * overrun buffer is OD_DEVICE_FAULT */
-    void (*fail_alloc)(od_engine *engine, uint64_t host_call);   /* the n-th host allocation from now fails; 0: none */
+    /* Between two calls: overwrites whatever the next one must not depend on. A call's inputs are its window, the
+     * weights, and what its session keeps: its series, statistics, cached keys and own mean. Everything else goes:
+     * scratch, arguments and staging of earlier calls, on the device and on the host; answers (outputs need a new
+     * call); of sessions without a context all that they keep. Captured graphs stay. */
+    enum od_status (*scramble_undeclared)(od_engine *engine, od_error *e);
+    void (*fail_alloc)(od_engine *engine, uint64_t host_call); /* the n-th host allocation from now fails; 0: none */
 } od_engine_api;
 
 /* What a shared object exports to be an engine (`--fast ./x.so`, docs/worker.md): its api, valid for as long as it is

@@ -17,8 +17,9 @@
 enum { FORMAT = 1, PATH = 2 * OD_CASE_PATH };
 
 const char *od_origin_name(int fact) {
-    static const char *const names[OD_ORIGIN_FACTS] = {"engine",  "device", "math", "version", "build", "compiler",
-                                                       "toolkit", "cpu",    "os",   "time",    "set"};
+    static const char *const names[OD_ORIGIN_FACTS] = {"engine",   "device",  "math", "version", "build",
+                                                       "compiler", "toolkit", "card", "driver",  "cpu",
+                                                       "os",       "time",    "set"};
     return names[fact];
 }
 
@@ -157,8 +158,11 @@ static bool parse_list(od_baseline *out, const od_tree *o) {
     if (!od_tree_known(o, keys) || !od_tree_unsigned(&format, o, "format", FORMAT, FORMAT, true) ||
         !od_tree_object(&place, o, "place", true) || !od_tree_known(&place, facts))
         return false;
-    for (int i = 0; i < OD_ORIGIN_FACTS; i++)
-        if (!od_tree_text(out->place.fact[i], OD_BASELINE_TEXT, &place, facts[i], true)) return false;
+    for (int i = 0; i < OD_ORIGIN_FACTS; i++) {
+        const bool later = i == OD_ORIGIN_CARD || i == OD_ORIGIN_DRIVER; /* older baselines lack them */
+        if (!od_tree_text(out->place.fact[i], OD_BASELINE_TEXT, &place, facts[i], !later)) return false;
+        if (!out->place.fact[i][0] && later) snprintf(out->place.fact[i], OD_BASELINE_TEXT, "not known");
+    }
     const json_t *list = json_object_get(o->json, "cases");
     if (!json_is_array(list)) return od_tree_wrong(o, "cases", "an array of objects");
     for (size_t i = 0; i < json_array_size(list); i++) {

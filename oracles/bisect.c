@@ -19,6 +19,11 @@ static const struct {
                     {"streams", {"1"}}, {"captures", {"1"}},
                     {"order", {"0"}}};
 
+/* What takes another path than a plain value does. */
+static const struct {
+    const char *name, *value;
+} other_path[OD_BISECT_HIDING] = {{"graph", "on"}, {"cache", "fixed"}, {"fused", "on"}};
+
 typedef struct turn {
     unsigned at; /* switch */
     const char *value;
@@ -316,6 +321,20 @@ static void turn_on(search *s) {
     }
 }
 
+static void turn_other_way(search *s) {
+    od_bisect *out = s->out;
+    for (unsigned i = 0; od_options_name(i); i++) {
+        for (unsigned k = 0; k < OD_BISECT_HIDING; k++) {
+            if (strcmp(other_path[k].name, od_options_name(i)) != 0 || out->turnable >> i & 1) continue;
+            if (is_limited(s)) return;
+            od_options options = s->given->options;
+            set_switch(&options, i, other_path[k].value);
+            size_t at = try_setting(s, &options, false);
+            if (out->setting[at].state == OD_BISECT_CLEAN) keep(out->hides, &out->n_hides, 1u << i, at);
+        }
+    }
+}
+
 static void answer(search *s) {
     od_bisect *out = s->out;
     turn_off(s);
@@ -325,6 +344,7 @@ static void answer(search *s) {
     if (out->n_off == 0) {
         bool always = !out->turnable || (plain && plain->state == OD_BISECT_SHOWS && usable(s) == out->turnable);
         out->answer = always ? OD_BISECT_ALWAYS : OD_BISECT_UNSETTLED;
+        if (always) turn_other_way(s);
         return;
     }
     out->answer = OD_BISECT_NAMED;

@@ -10,7 +10,8 @@
  * Each turn alone comes first, then all together, then sets by size, so that the first found are smallest. A turn that
  * alone leaves the setting OPEN is left out of all others. What brings the finding back is searched among sets that
  * meet every set that makes it vanish: a switch that is plain in one of those cannot be missing. That, and giving up
- * where the finding shows with all switches plain, supposes that turning a switch plain never adds the finding. */
+ * where the finding shows with all switches plain, supposes that turning a switch plain never adds the finding. Then
+ * what the case leaves plain is turned on, each switch alone: what hides a finding of the plain path names its path. */
 #ifndef OD_ORACLES_BISECT_H
 #define OD_ORACLES_BISECT_H
 
@@ -25,7 +26,8 @@ enum {
     OD_BISECT_CASE_RUNS = 60, /* at most so often, */
     OD_BISECT_PATIENCE = 20,  /* or so often without any finding */
     OD_BISECT_OPEN_RUNS = 3,  /* so many runs that do not say make a setting OPEN */
-    OD_BISECT_SETS = 256      /* more than there are sets of one size */
+    OD_BISECT_SETS = 256,     /* more than there are sets of one size */
+    OD_BISECT_HIDING = 3      /* switches that may hide it: graph, cache, fused */
 };
 
 enum od_bisect_state { OD_BISECT_SHOWS, OD_BISECT_CLEAN, OD_BISECT_OPEN };
@@ -70,6 +72,8 @@ typedef struct od_bisect {
     od_bisect_set off[OD_BISECT_SETS], on[OD_BISECT_SETS]; /* smallest sets: turned plain it vanishes; from all plain,
                                                             * turned as in the case it is back */
     size_t n_off, n_on;
+    od_bisect_set hides[OD_BISECT_HIDING]; /* of ALWAYS: plain in the case, turned on it vanishes; each alone */
+    size_t n_hides;
 } od_bisect;
 
 /* Bisects the finding of that kind (od_signature_same_kind; the pair is the judge's) in a case; NULL or "": the first

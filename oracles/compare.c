@@ -34,6 +34,10 @@ bool od_same_shape(const od_tensor *a, const od_tensor *b) {
     return a->rank == b->rank && (a->rank == 0 || memcmp(a->shape, b->shape, a->rank * sizeof *a->shape) == 0);
 }
 
+double od_unsigned_nan(double x) {
+    return isnan(x) ? (double)NAN : x;
+}
+
 static inline double at(const od_tensor *t, size_t i) {
     if (t->dtype == OD_F32) return ((const float *)t->data)[i];
     if (t->dtype == OD_F64) return ((const double *)t->data)[i];
@@ -64,6 +68,7 @@ static enum od_status fill_ulp(od_comparison *out, const od_tensor *ref, const o
         double r = at(ref, i), f = at(fast, i);
         ulp[i] = wide ? od_ulp_f64(r, f) : od_ulp_f32((float)r, (float)f);
     }
+    out->ulp_p50 = out->ulp_p99 = out->ulp_max = NAN;
     if (out->n) {
         qsort(ulp, out->n, sizeof *ulp, by_size);
         out->ulp_p50 = ulp_number(ulp[(out->n - 1) / 2]);
@@ -89,7 +94,7 @@ static double odd_place(od_comparison *out, double r, double f, size_t i) {
 enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_tensor *fast, double unit, bool with_ulp,
                           od_error *e) {
     assert(unit > 0);
-    *out = (od_comparison){.all_zero = true};
+    *out = (od_comparison){.mae = NAN, .max_abs = NAN, .rmse = NAN, .shift = NAN, .nmse = NAN};
     if (!od_same_shape(ref, fast)) {
         char a[128], b[128];
         return od_fail(e, OD_BAD_INPUT, "%s is %s in the reference and %s in the other", ref->name,
@@ -97,28 +102,32 @@ enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_ten
                        od_shape_text(b, sizeof b, fast->rank, fast->shape));
     }
     size_t n = od_tensor_size(ref);
-    double sum = 0, sum2 = 0, energy = 0, max = -1;
-    bool saw_nan = false;
+    double sum = 0, sum2 = 0, energy = 0, shift = 0, max = -1;
+    bool saw_nan = false, zero = n > 0;
     for (size_t i = 0; i < n; i++) {
         double r = at(ref, i), f = at(fast, i);
-        double d = isfinite(r) && isfinite(f) ? fabs(r - f) : odd_place(out, r, f, i);
-        out->all_zero = out->all_zero && r == 0 && f == 0;
+        double s = isfinite(r) && isfinite(f) ? f - r : odd_place(out, r, f, i), d = fabs(s);
+        zero = zero && r == 0 && f == 0;
         if (!saw_nan && !(d <= max)) { /* larger, or the first NaN */
             saw_nan = isnan(d);
             max = d;
             out->worst = i;
-            out->ref_worst = r;
-            out->fast_worst = f;
+            out->ref_worst = od_unsigned_nan(r);
+            out->fast_worst = od_unsigned_nan(f);
         }
         sum += d;
+        shift += s;
         sum2 += d * d;
-        energy += r * r;
+        energy += isinf(r) ? 0 : r * r;
     }
     out->n = n;
-    out->all_zero = out->all_zero && n > 0;
-    out->mae = n ? sum / (double)n / unit : NAN;
-    out->max_abs = n ? max / unit : NAN;
-    out->rmse = n ? sqrt(sum2 / (double)n) / unit : NAN;
-    out->nmse = n == 0 || isnan(sum2) ? (double)NAN : sum2 > 0 ? sum2 / energy : 0;
+    out->all_zero = zero;
+    if (n > 0) {
+        out->mae = sum / (double)n / unit;
+        out->max_abs = max / unit;
+        out->shift = shift / (double)n / unit;
+        out->rmse = sqrt(sum2 / (double)n) / unit;
+        out->nmse = sum2 == 0 ? 0 : isinf(sum2) ? INFINITY : sum2 / energy;
+    }
     return with_ulp ? fill_ulp(out, ref, fast, e) : OD_OK;
 }

@@ -6,11 +6,24 @@
 #include "oracles/oracle.h"
 #include "oracles/tolerance.h"
 
+enum { STEPS_SHOWN = 8 };
+
+/* How large it is by decode step, in few digits: results have all of them. */
+static void put_steps(char *text, size_t size, const od_related *r) {
+    size_t at = 0;
+    text[0] = '\0';
+    if (r->n_step < 2) return;
+    for (size_t i = 0; i < r->n_step && i < STEPS_SHOWN && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, "%s%.1e", i ? " " : "; MAE by decode step: ", r->step[i].mae);
+    if (r->n_step > STEPS_SHOWN && at < size) snprintf(text + at, size - at, " …");
+}
+
 static void put_finding(od_ruling *out, const od_relation *relation, const od_related *r) {
     const char *step = od_step_class_name(r->at.step);
-    char place[200];
+    char place[200], steps[100];
     snprintf(place, sizeof place, "%s: %.60s at op %u call %u session %u of play %u", relation->name, r->name, r->at.op,
              r->at.call, r->at.session, r->play);
+    put_steps(steps, sizeof steps, r);
     if (r->misshapen)
         od_rule_finding(out, relation->name, step, 0, 0, "%s is missing, too few, or has another shape", place);
     else if (!relation->contract)
@@ -18,12 +31,12 @@ static void put_finding(od_ruling *out, const od_relation *relation, const od_re
                         place, r->row, r->index, r->was, r->is);
     else if (!od_within(r->mae, od_bounds.mae))
         od_rule_finding(out, relation->name, step, r->mae, od_bounds.mae,
-                        "%s: MAE %.3g exceeds %.3g; worst: was %.9g, is %.9g", place, r->mae, od_bounds.mae, r->was,
-                        r->is);
+                        "%s: MAE %.3g exceeds %.3g; worst: was %.9g, is %.9g%s", place, r->mae, od_bounds.mae, r->was,
+                        r->is, steps);
     else
         od_rule_finding(out, relation->name, step, r->max_abs, od_bounds.max_abs,
-                        "%s: a difference of %.3g exceeds %.3g: was %.9g, is %.9g", place, r->max_abs,
-                        od_bounds.max_abs, r->was, r->is);
+                        "%s: a difference of %.3g exceeds %.3g: was %.9g, is %.9g%s", place, r->max_abs,
+                        od_bounds.max_abs, r->was, r->is, steps);
 }
 
 /* What the engine answered at first it must not refuse now. */

@@ -1,9 +1,10 @@
 /* Fails when any bit differs between the first play and a further one: same engine after a reset, same engine with new
- * sessions over poisoned scratch, fresh engine, fresh process (where the setup has one). */
+ * sessions, while all that a call must not depend on is overwritten before it (stale scratch, arguments, staging),
+ * fresh engine, fresh process (where the setup has one). */
 #include "oracles/oracle.h"
 
-static const char *const rerun_names[OD_RERUNS] = {"after a reset", "with new sessions", "on a fresh engine",
-                                                   "in a fresh process"};
+static const char *const rerun_names[OD_RERUNS] = {"after a reset", "with new sessions over overwritten memory",
+                                                   "on a fresh engine", "in a fresh process"};
 
 static void judge(od_ruling *out, const od_evidence *ev) {
     for (int i = 0; i < OD_RERUNS; i++) {
@@ -29,7 +30,8 @@ static void judge(od_ruling *out, const od_evidence *ev) {
 
 const od_oracle od_oracle_determinism = {
     .name = "determinism",
-    .about = "any bit differs between reruns: same engine, new sessions, fresh engine, fresh process",
+    .about = "any bit differs between reruns: same engine, new sessions over overwritten memory, fresh engine, fresh "
+             "process",
     .in_fuzz = true,
     .required = true,
     .needs = OD_NEED_RERUN | OD_NEED_FRESH,

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "oracles/tolerance.h"
@@ -40,11 +41,18 @@ od_options od_exact_options(const od_script *script) {
 }
 
 static void note_live(od_evidence *ev, od_player *p) {
-    if (ev->n_live == OD_MAX_REPEAT) return;
+    od_witnessed *w = &ev->witnessed;
     p->api->stats(p->engine, &ev->fast_end);
-    ev->host_live[ev->n_live] = ev->fast_end.host_live;
-    ev->device_live[ev->n_live] = ev->fast_end.device_live;
-    ev->n_live++;
+    if (ev->n_live < OD_MAX_REPEAT) {
+        ev->host_live[ev->n_live] = ev->fast_end.host_live;
+        ev->device_live[ev->n_live] = ev->fast_end.device_live;
+        ev->n_live++;
+    }
+    if (ev->n_live < 2 || w->n == OD_WITNESS_REPEAT) return;
+    w->bytes[OD_WITNESS_MALLOC][w->n] = od_witness_malloc();
+    w->bytes[OD_WITNESS_RSS][w->n] = od_witness_rss();
+    w->bytes[OD_WITNESS_DEVICE][w->n] = ev->fast_end.device_used;
+    w->n++;
 }
 
 static bool reset_and_note(od_evidence *ev, od_player *p, od_attempt *run) {
@@ -58,7 +66,16 @@ static bool grew(const od_evidence *ev) {
     return ev->n_live == 3 && (ev->host_live[2] > ev->host_live[1] || ev->device_live[2] > ev->device_live[1]);
 }
 
-static bool rerun_same_engine(od_evidence *ev, od_player *p) {
+/* Witnesses carry noise and are judged over a whole series: on request, or for as long as each request adds much to
+ * one.
+ */
+static bool is_to_be_watched(const od_evidence *ev) {
+    const od_witnessed *w = &ev->witnessed;
+    if (w->n == OD_WITNESS_REPEAT) return false;
+    return ev->setup->watch_memory || od_witnessed_grew(w, w->n - 1, od_bounds.witness_step, od_bounds.witness_pages);
+}
+
+static bool rerun_same_engine(od_evidence *ev, od_player *p, unsigned needs) {
     od_attempt *run = &ev->rerun[OD_RERUN_RESET];
     run->ran = true;
     if (!reset_and_note(ev, p, run)) return false;
@@ -67,13 +84,18 @@ static bool rerun_same_engine(od_evidence *ev, od_player *p) {
 
     run = &ev->rerun[OD_RERUN_REOPEN];
     run->ran = true;
-    if (p->api->poison) run->status = p->api->poison(p->engine, &run->error);
+    run->status = od_player_poison(p, &run->error);
     if (run->status == OD_OK) run->status = od_player_reopen(p, &run->error);
     if (run->status != OD_OK) return false;
-    if (!play(run, p, od_trace_match, &ev->difference[OD_RERUN_REOPEN])) return false;
+    p->scrambles = true;
+    const bool played = play(run, p, od_trace_match, &ev->difference[OD_RERUN_REOPEN]);
+    p->scrambles = false;
+    if (!played) return false;
     if (!reset_and_note(ev, p, run)) return false;
-    if (!grew(ev)) return true;
-    while (ev->n_live < OD_MAX_REPEAT)
+    const bool growing = grew(ev);
+    while (growing && ev->n_live < OD_MAX_REPEAT)
+        if (!play(run, p, NULL, NULL) || !reset_and_note(ev, p, run)) return false;
+    while (needs & OD_NEED_WITNESSES && is_to_be_watched(ev))
         if (!play(run, p, NULL, NULL) || !reset_and_note(ev, p, run)) return false;
     return true;
 }
@@ -146,16 +168,31 @@ static void arbitrate_all(od_evidence *ev) {
 }
 
 static void ask_arbiter(od_evidence *ev) {
-    const od_row *row = od_evidence_worst(ev, false);
+    /* A NaN in one engine alone is a finding wherever it stands, also beyond the contract's reach. */
+    const od_row *row = ev->mismatch ? &ev->mismatch_row : od_evidence_worst(ev, false);
     const od_setup *setup = ev->setup;
     if (!row || !setup->arbiter) return;
     if (setup->always_arbiter || !od_within(row->share, od_bounds.arbiter_share)) arbitrate(ev, row);
     if (setup->always_arbiter && ev->arbiter_run.status == OD_OK) arbitrate_all(ev);
 }
 
+/* What it takes stands apart from the two engines' own time, whoever plays for it. */
+static void ask_arbiter_apart(od_evidence *ev) {
+    od_spent *spent = ev->script->spent;
+    const double began = od_seconds(), engines = spent ? spent->engines : 0;
+    ask_arbiter(ev);
+    if (!spent || !ev->arbiter_run.ran) return;
+    spent->engines = engines;
+    spent->arbiter += od_seconds() - began;
+}
+
 static void forget(od_evidence *ev, const od_script *script, const od_setup *setup) {
     od_trace ref = ev->ref, fast = ev->fast, third = ev->third;
+    od_measure *measure = ev->measure;
+    const size_t cap = ev->cap_measure;
     *ev = (od_evidence){.script = script, .setup = setup, .ref = ref, .fast = fast, .third = third};
+    ev->measure = measure;
+    ev->cap_measure = cap;
     od_trace_clear(&ev->fast);
     for (int i = 0; i < OD_RERUNS; i++) ev->difference[i].trace = &ev->fast;
     const od_options *o = &script->c->options;
@@ -173,7 +210,7 @@ void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup
         p.api->stats(p.engine, &ev->fast_stats);
         ev->fast_end = ev->fast_stats;
         od_evidence_compare(ev);
-        bool sound = !(needs & OD_NEED_RERUN) || rerun_same_engine(ev, &p);
+        bool sound = !(needs & OD_NEED_RERUN) || rerun_same_engine(ev, &p, needs);
         if (sound && (needs & (OD_NEED_PLAIN | OD_NEED_TIME))) play_plain(ev, &p, needs);
         if (sound && (needs & OD_NEED_RELATIONS)) od_evidence_relate(ev, &p);
     }
@@ -185,7 +222,7 @@ void od_evidence_gather(od_evidence *ev, const od_script *script, const od_setup
         ask_after(&ev->rerun[OD_RERUN_PROCESS], setup->process);
     }
     if (needs & OD_NEED_PROBE) od_evidence_probe(ev);
-    ask_arbiter(ev);
+    ask_arbiter_apart(ev);
     if (!setup->isolated) return;
     ask_after(&ev->ref_end, setup->ref);
     ask_after(&ev->fast_end_run, setup->fast);
@@ -195,5 +232,6 @@ void od_evidence_free(od_evidence *ev) {
     od_trace_free(&ev->ref);
     od_trace_free(&ev->fast);
     od_trace_free(&ev->third);
+    free(ev->measure);
     *ev = (od_evidence){0};
 }

@@ -1,6 +1,4 @@
 /* Timed pairs: plays of fast and plain in turn on warm engines, so that drift of the machine hits both alike. */
-#include <time.h>
-
 #include "oracles/evidence.h"
 #include "oracles/tolerance.h"
 
@@ -10,21 +8,15 @@
 static const double about = 5e-3;
 enum { MIN_PAIR = 3, MIN_PLAYS = 5, MAX_PLAYS = 128, PATIENCE = 20 };
 
-double od_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Fetching the outputs waits for a device that computes behind the caller's back. */
 static enum od_status look(void *arg, const od_call_at *at, const od_outputs *out, od_error *e) {
     return OD_OK;
 }
 
-static enum od_status one_play(double *seconds, od_player *p, od_error *e) {
+static enum od_status one_play(double *seconds, od_player *p, od_call_at *at, od_error *e) {
     double start = od_seconds();
     enum od_status s = od_player_reset(p, e);
-    if (s == OD_OK) s = od_player_play(p, look, NULL, NULL, e);
+    if (s == OD_OK) s = od_player_play(p, look, NULL, at, e);
     *seconds = od_seconds() - start;
     return s;
 }
@@ -41,13 +33,13 @@ static double median(double *x, size_t n) {
 
 /* One pair: plays in turn, the first by fast or plain. */
 static enum od_status measure(double *fast_seconds, double *plain_seconds, od_player *fast, od_player *plain,
-                              size_t plays, bool fast_first, od_error *e) {
+                              size_t plays, bool fast_first, od_call_at *at, od_error *e) {
     double f[MAX_PLAYS], p[MAX_PLAYS];
     enum od_status s = OD_OK;
     for (size_t i = 0; s == OD_OK && i < plays; i++) {
-        if (!fast_first) s = one_play(&p[i], plain, e);
-        if (s == OD_OK) s = one_play(&f[i], fast, e);
-        if (s == OD_OK && fast_first) s = one_play(&p[i], plain, e);
+        if (!fast_first) s = one_play(&p[i], plain, at, e);
+        if (s == OD_OK) s = one_play(&f[i], fast, at, e);
+        if (s == OD_OK && fast_first) s = one_play(&p[i], plain, at, e);
     }
     if (s != OD_OK) return s;
     *fast_seconds = median(f, plays);
@@ -70,14 +62,15 @@ static bool looks_slow(const od_evidence *ev) {
 
 enum od_status od_evidence_time(od_evidence *ev, od_player *fast, od_player *plain, od_error *e) {
     double start = od_seconds(), once, budget = ev->setup->speed_seconds;
-    enum od_status s = one_play(&once, plain, e); /* warms it up */
-    if (s == OD_OK) s = one_play(&once, fast, e);
+    od_call_at *at = &ev->plain_run.at;               /* where it fails, if it does */
+    enum od_status s = one_play(&once, plain, at, e); /* warms it up */
+    if (s == OD_OK) s = one_play(&once, fast, at, e);
     if (s != OD_OK) return s;
     ev->per_pair = plays_of(once, budget);
     for (size_t i = 0; i < OD_MAX_PAIR; i++) {
         const double spent = od_seconds() - start;
         if (i >= MIN_PAIR && spent > (looks_slow(ev) ? PATIENCE * budget : budget)) break;
-        s = measure(&ev->fast_seconds[i], &ev->plain_seconds[i], fast, plain, ev->per_pair, i % 2 == 0, e);
+        s = measure(&ev->fast_seconds[i], &ev->plain_seconds[i], fast, plain, ev->per_pair, i % 2 == 0, at, e);
         if (s != OD_OK) return s;
         ev->n_pair = i + 1;
     }

@@ -60,13 +60,22 @@ static char head_mark(const od_explanation *x, const columns *c, size_t column) 
     return ' ';
 }
 
+enum { DISTANCE = 16 };
+
+static const char *distance(char text[DISTANCE], float mae, int digits) {
+    if (!isfinite(mae)) return "no number";
+    snprintf(text, DISTANCE, "%.*e", digits, (double)mae);
+    return text;
+}
+
 /* Both distances of a stage, in the first call that parts or else the largest. */
 static void print_numbers(FILE *f, const od_explanation *x, size_t stage) {
     const od_heat *h = &x->heat;
     const columns all = {.n_column = 1, .per_column = h->n_call};
     const od_cell cell = x->first.found ? h->cell[x->first.call * h->n_stage + stage] : worst_of(h, &all, 0, stage);
+    char fast[DISTANCE], ref[DISTANCE];
     if (!cell.seen) return;
-    fprintf(f, " %9.1e %9.1e%s", (double)cell.fast, (double)cell.ref,
+    fprintf(f, " %9s %9s%s", distance(fast, cell.fast, 1), distance(ref, cell.ref, 1),
             x->first.found && x->first.stage == stage ? " <" : "");
 }
 
@@ -137,15 +146,16 @@ static void put_cell(FILE *f, const od_explanation *x, const columns *c, size_t 
                      double wide, bool of_ref) {
     const od_heat *h = &x->heat;
     const od_cell cell = worst_of(h, c, column, stage);
-    char name[40], place[96];
+    char name[40], place[96], fast[DISTANCE], ref[DISTANCE];
     if (!cell.seen) return;
     fprintf(f, "<rect x=\"%.2f\" y=\"%zu\" width=\"%.2f\" height=\"%d\" fill=\"%s\"><title>",
             LEFT + wide * (double)column, TOP + HIGH * row, wide, HIGH,
             colours[level_of(of_ref ? cell.ref : cell.fast)]);
-    fprintf(f, "%s, %s%s: fast path %.2e, reference %.2e%s</title></rect>\n",
+    fprintf(f, "%s, %s%s: fast path %s, reference %s%s</title></rect>\n",
             od_stage_text(name, sizeof name, &x->script->model->config, stage),
             od_call_place_text(place, sizeof place, &h->place[column * c->per_column]),
-            c->per_column > 1 ? " and on" : "", (double)cell.fast, (double)cell.ref, cell.parted ? ", parts" : "");
+            c->per_column > 1 ? " and on" : "", distance(fast, cell.fast, 2), distance(ref, cell.ref, 2),
+            cell.parted ? ", parts" : "");
 }
 
 bool od_heat_svg(FILE *f, const od_explanation *x, bool of_ref, const char *title) {

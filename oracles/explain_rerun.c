@@ -96,6 +96,7 @@ static enum od_status live_again(od_player *p, enum od_rerun which, const od_eng
     s = od_player_play(p, NULL, NULL, NULL, e);
     if (s == OD_OK) s = od_player_reset(p, e);
     if (s == OD_OK && api->poison) s = api->poison(p->engine, e);
+    p->scrambles = true;
     return s == OD_OK ? od_player_reopen(p, e) : s;
 }
 

@@ -5,6 +5,7 @@
 #include "oracles/known.h"
 #include "oracles/oracle.h"
 #include "oracles/recheck.h"
+#include "oracles/shift.h"
 
 typedef struct od_verdict {
     enum od_outcome outcome;
@@ -15,6 +16,7 @@ typedef struct od_verdict {
     char shape[48], pair[48];
     uint64_t hash; /* od_case_hash */
     double seconds;
+    od_spent spent; /* of these seconds; they add up */
     unsigned asked; /* bit i: oracle i ruled */
     od_ruling ruling[OD_ORACLES];
     od_recheck recheck;          /* of a FINDING, where it was judged again */
@@ -54,6 +56,7 @@ typedef struct od_tally {
     uint64_t ruled[OD_ORACLES]; /* cases in which the oracle gave PASS, FINDING or KNOWN */
     uint64_t open[OD_ORACLES];  /* INCONCLUSIVE */
     uint64_t bad_input;
+    od_spent spent;
     size_t expired; /* known issues whose day has passed */
     uint64_t flaky; /* findings that did not come each time */
     uint64_t probed, n_weight,
@@ -61,6 +64,9 @@ typedef struct od_tally {
     double worst_mae, worst_share; /* -1: none yet */
     od_nearness near[OD_TENSORS];  /* where the arbiter was asked about every case */
     char near_case[OD_TENSORS][OD_CASE_PATH];
+    const od_envelope *envelope; /* borrowed; NULL: the contract alone */
+    uint64_t enveloped, outside; /* cases that the envelope judged, and those outside of its domain */
+    od_shifts shifts;            /* of the cases that passed it */
     char worst_mae_case[OD_CASE_PATH], worst_share_case[OD_CASE_PATH];
     enum od_tensor_class worst_mae_cls, worst_share_cls;
     enum od_step_class worst_mae_step, worst_share_step;
@@ -72,8 +78,12 @@ void od_tally_add(od_tally *t, const od_verdict *v, const char *name);
 /* Are the tensors of every class near enough to float64? True where the arbiter was not asked about every case. */
 bool od_tally_is_near(const od_tally *t);
 
-/* The first that applies: 1 any FINDING, tensors too far from float64, or an expired known issue; 2 bad input; 3 ERROR;
- * 4 nothing was compared, a required oracle INCONCLUSIVE, or one required by name (`named`) that ruled nowhere; 0. */
+/* Do no tensors lean one way, over the cases of the run? True where too few say. */
+bool od_tally_is_steady(const od_tally *t);
+
+/* The first that applies: 1 any FINDING, tensors too far from float64, a mean shift, or an expired known issue; 2 bad
+ * input; 3 ERROR; 4 nothing was compared, a required oracle INCONCLUSIVE, or one required by name (`named`) that ruled
+ * nowhere; 0. */
 int od_tally_exit(const od_tally *t, unsigned required, unsigned named);
 
 #endif

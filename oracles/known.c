@@ -9,8 +9,9 @@
 #include "model/case_tree.h"
 #include "model/file.h"
 #include "oracles/oracle.h"
+#include "oracles/signature.h"
 
-enum { FIELDS = 5, FORMAT = 1 };
+enum { FORMAT = 1 };
 
 static bool has_fields(const char *signature) {
     unsigned n = 1;
@@ -18,7 +19,7 @@ static bool has_fields(const char *signature) {
         if (*p == '/' && (p == signature || p[-1] == '/')) return false;
         n += *p == '/';
     }
-    return n == FIELDS && signature[strlen(signature) - 1] != '/';
+    return n == OD_SIGNATURE_FIELDS && signature[strlen(signature) - 1] != '/';
 }
 
 /* "*" stands for a whole field. */
@@ -119,24 +120,10 @@ void od_known_free(od_known *known) {
     *known = (od_known){0};
 }
 
-static bool matches(const char *pattern, const char *signature) {
-    for (unsigned field = 0; field < FIELDS; field++) {
-        const size_t n = strcspn(pattern, "/"), m = strcspn(signature, "/");
-        const bool any = n == 1 && pattern[0] == '*';
-        if (!any && (n != m || memcmp(pattern, signature, n) != 0)) return false;
-        pattern += n;
-        signature += m;
-        if (!*pattern || !*signature) return field == FIELDS - 1 && !*pattern && !*signature;
-        pattern++;
-        signature++;
-    }
-    return false;
-}
-
 const od_known_issue *od_known_find(const od_known *known, const char *signature) {
     const od_known_issue *expired = NULL;
     for (size_t i = 0; known && i < known->n; i++) {
-        if (!matches(known->issue[i].signature, signature)) continue;
+        if (!od_signature_matches(signature, known->issue[i].signature)) continue;
         if (!known->issue[i].expired) return &known->issue[i];
         if (!expired) expired = &known->issue[i];
     }

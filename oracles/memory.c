@@ -3,7 +3,10 @@
  *
  * Peaks: the device's, and host and device together less an allowance for the node lists of captured graphs. The
  * host's alone is not judged: beside a model on the device it is a few kilobytes, whose ratio says nothing of what
- * users run out of. Live bytes are judged on host and device separately, since a leak is a leak. */
+ * users run out of. Live bytes are judged on host and device separately, since a leak is a leak.
+ *
+ * An engine counts what it knows of. Witnesses that know nothing of engines (witness.h) find the rest, over a longer
+ * series of requests: where memory is asked for by name, or where each request seems to take more. */
 #include "oracles/oracle.h"
 #include "oracles/tolerance.h"
 
@@ -24,20 +27,6 @@ static double host_peak(const od_stats *s, const od_options *o) {
     return bytes > allowed ? bytes - allowed : 0;
 }
 
-/* Median of the slopes between all pairs of points (Theil and Sen): a single step that then stays has slope 0. */
-static double slope(const size_t *y, size_t n) {
-    double s[OD_MAX_REPEAT * OD_MAX_REPEAT];
-    size_t k = 0;
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = i + 1; j < n; j++) {
-            double d = ((double)y[j] - (double)y[i]) / (double)(j - i);
-            size_t at = k++;
-            for (; at > 0 && s[at - 1] > d; at--) s[at] = s[at - 1];
-            s[at] = d;
-        }
-    return k == 0 ? 0 : (s[(k - 1) / 2] + s[k / 2]) / 2;
-}
-
 static bool live_grows(od_ruling *out, const char *what, const size_t *live, size_t n) {
     size_t base = live[1];
     for (size_t i = 2; i < n; i++) {
@@ -48,10 +37,26 @@ static bool live_grows(od_ruling *out, const char *what, const size_t *live, siz
                         live[i], base, od_bounds.memory_ratio);
         return true;
     }
-    double per_request = slope(live + 1, n - 1);
+    const double per_request = od_slope_fit(live + 1, n - 1, 0).value;
     if (per_request > 0) {
         od_rule_finding(out, "slope", "-", per_request, 0, "%s bytes live grow by %.6g with each identical request",
                         what, per_request);
+        return true;
+    }
+    return false;
+}
+
+/* What the engine's own counters do not know of. A series that was broken off, because one request added nothing, says
+ * that nothing grows. */
+static bool witness_grows(od_ruling *out, const od_witnessed *w) {
+    for (int i = 0; i < OD_WITNESSES && w->n == OD_WITNESS_REPEAT; i++) {
+        const size_t *y = w->bytes[i];
+        const od_slope slope = od_slope_fit(y, w->n, od_bounds.witness_z);
+        if (od_within(slope.low, od_bounds.witness_slope)) continue;
+        od_rule_finding(out, "slope", "-", slope.low, od_bounds.witness_slope,
+                        "%s: %.6g bytes more with each identical request, at least %.6g (99.9 %% confidence, %zu "
+                        "requests, %zu to %zu), which the engine's own counters do not show",
+                        od_witness_name((enum od_witness)i), slope.value, slope.low, w->n, y[0], y[w->n - 1]);
         return true;
     }
     return false;
@@ -61,6 +66,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
     if (ev->n_live > 2 &&
         (live_grows(out, "host", ev->host_live, ev->n_live) || live_grows(out, "device", ev->device_live, ev->n_live)))
         return;
+    if (witness_grows(out, &ev->witnessed)) return;
     const od_stats *f = &ev->fast_stats, *p = &ev->plain_stats;
     double f_device = (double)f->device_peak, p_device = (double)p->device_peak;
     if (ev->plain_run.ran && ev->plain_run.status == OD_OK &&
@@ -82,9 +88,10 @@ static void judge(od_ruling *out, const od_evidence *ev) {
 
 const od_oracle od_oracle_memory = {
     .name = "memory",
-    .about = "peak bytes exceed 1.5 times the plain path's, or live bytes grow over identical requests",
+    .about = "peak bytes exceed 1.5 times the plain path's, or live bytes grow over identical requests, by the "
+             "engine's counters or by witnesses",
     .in_fuzz = true,
     .required = true,
-    .needs = OD_NEED_RERUN | OD_NEED_PLAIN,
+    .needs = OD_NEED_RERUN | OD_NEED_PLAIN | OD_NEED_WITNESSES,
     .judge = judge,
 };

@@ -30,9 +30,9 @@ typedef struct od_oracle {
 } od_oracle;
 
 extern const od_oracle od_oracle_engine, od_oracle_accuracy, od_oracle_finite, od_oracle_determinism, od_oracle_memory,
-    od_oracle_speed, od_oracle_vacuity, od_oracle_captures, od_oracle_consistency;
+    od_oracle_speed, od_oracle_vacuity, od_oracle_captures, od_oracle_consistency, od_oracle_envelope;
 
-enum { OD_ORACLES = 9 };
+enum { OD_ORACLES = 10 };
 
 /* Oracle i, i < OD_ORACLES; the first is `engine`, which no mask can leave out. */
 const od_oracle *od_oracle_at(unsigned i);
@@ -46,7 +46,8 @@ enum od_status od_oracle_find(unsigned *number, const char *name, od_error *e);
 /* What the plays of one relation come to; SKIPPED: the case is outside its domain. */
 enum od_outcome od_related_outcome(const od_related *related);
 
-/* All oracles, or those that fuzz asks by default, or those that are required by default. */
+/* All oracles but envelope, which is asked where there is one (od_setup.envelope); or those that fuzz asks by default,
+ * or those that are required by default. */
 unsigned od_oracles_all(void);
 unsigned od_oracles_fuzz(void);
 unsigned od_oracles_required(void);

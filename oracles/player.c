@@ -30,18 +30,31 @@ void od_script_destroy(od_script *s) {
     *s = (od_script){0};
 }
 
+/* Calls of an engine stand between these two. A clock read takes some 25 ns, the shortest call thousands. */
+static double call_begins(const od_script *s) {
+    return s->spent ? od_seconds() : 0;
+}
+
+static void call_ends(const od_script *s, double began) {
+    if (s->spent) s->spent->engines += od_seconds() - began;
+}
+
 static void close_sessions(od_player *p) {
+    const double began = call_begins(p->script);
     for (unsigned i = 0; i < OD_CASE_MAX_SESSIONS; i++) {
         if (p->session[i]) p->api->session_close(p->session[i]);
         p->session[i] = NULL;
     }
+    call_ends(p->script, began);
 }
 
 static enum od_status open_sessions(od_player *p, od_error *e) {
     const od_case *c = p->script->c;
     for (unsigned i = 0; i < p->script->n_session; i++) {
+        const double began = call_begins(p->script);
         enum od_status s =
             p->api->session_open(&p->session[i], p->engine, c->batch, c->variates, p->script->limit[i], e);
+        call_ends(p->script, began);
         if (s != OD_OK) {
             p->session[i] = NULL;
             od_error_prefix(e, "open of session %u", i);
@@ -54,7 +67,9 @@ static enum od_status open_sessions(od_player *p, od_error *e) {
 enum od_status od_player_open(od_player *p, const od_engine_api *api, const od_script *script,
                               const od_options *options, od_error *e) {
     *p = (od_player){.api = api, .script = script};
+    const double began = call_begins(script);
     enum od_status s = api->create(&p->engine, script->model, options, e);
+    call_ends(script, began);
     if (s != OD_OK) {
         *p = (od_player){0};
         return s;
@@ -67,7 +82,9 @@ enum od_status od_player_open(od_player *p, const od_engine_api *api, const od_s
 void od_player_close(od_player *p) {
     if (p->engine) {
         close_sessions(p);
+        const double began = call_begins(p->script);
         p->api->destroy(p->engine);
+        call_ends(p->script, began);
     }
     *p = (od_player){0};
 }
@@ -86,7 +103,9 @@ void od_player_leave(od_player *p) {
 
 enum od_status od_player_reset(od_player *p, od_error *e) {
     for (unsigned i = 0; i < p->script->n_session; i++) {
+        const double began = call_begins(p->script);
         enum od_status s = p->api->reset(p->session[i], e);
+        call_ends(p->script, began);
         if (s != OD_OK) {
             od_error_prefix(e, "reset of session %u", i);
             return s;
@@ -100,6 +119,13 @@ enum od_status od_player_reopen(od_player *p, od_error *e) {
     return open_sessions(p, e);
 }
 
+enum od_status od_player_poison(od_player *p, od_error *e) {
+    const double began = call_begins(p->script);
+    const enum od_status s = p->api->poison ? p->api->poison(p->engine, e) : OD_OK;
+    call_ends(p->script, began);
+    return s;
+}
+
 static od_window window_at(const od_series *s, size_t from, size_t n) {
     assert(from + n <= s->n_step);
     return (od_window){
@@ -110,6 +136,10 @@ static enum od_status one_call(od_player *p, const od_op *op, struct od_cursor *
     const od_series *series = &p->script->series[op->session];
     size_t patch = p->script->model->config.patch;
     od_window w;
+    if (p->scrambles && p->api->scramble_undeclared) {
+        const enum od_status s = p->api->scramble_undeclared(p->engine, e);
+        if (s != OD_OK) return s;
+    }
     if (op->kind == OD_OP_PREFILL) {
         *at = (struct od_cursor){.step = op->steps};
         where->step = OD_STEP_PREFILL;
@@ -136,6 +166,7 @@ enum od_status od_player_step(od_player *p, od_progress *at, od_call_at *where, 
     for (; at->op < c->n_op; at->op++, at->call = 0) {
         const od_op *op = &c->op[at->op];
         enum od_status s = OD_OK;
+        const double began = call_begins(p->script);
         if (op->kind == OD_OP_RECAPTURE) {
             if (p->api->recapture) s = p->api->recapture(p->engine, e);
         } else if (op->kind == OD_OP_RESET) {
@@ -144,9 +175,11 @@ enum od_status od_player_step(od_player *p, od_progress *at, od_call_at *where, 
             *where = (od_call_at){.op = at->op, .call = at->call++, .session = op->session};
             s = one_call(p, op, &at->session[op->session], where, e);
             if (s == OD_OK && out) s = p->api->outputs(p->session[op->session], out, e);
+            call_ends(p->script, began);
             *more = true;
             return s == OD_OK ? s : at_call(e, where);
         }
+        call_ends(p->script, began);
         if (s != OD_OK) return s;
     }
     *more = false;

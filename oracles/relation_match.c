@@ -1,6 +1,7 @@
 /* A second play held against the first one's trace: where each answer is found there, row by row, bit by bit or within
  * the contract. */
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ static void note(od_related *out, const od_call_at *at, const char *name) {
 }
 
 static void note_shape(od_related *out, const od_call_at *at, const char *name) {
+    if (out->broken) return;
     note(out, at, name);
     out->misshapen = true;
 }
@@ -87,8 +89,8 @@ static void match_bits(od_matching *m, const od_call_at *at, const piece *p, con
         size_t i = 0;
         while (memcmp(x + i * size, y + i * size, size) == 0) i++;
         m->out->index = i;
-        m->out->was = od_tensor_at(was, a + i);
-        m->out->is = od_tensor_at(is, b + i);
+        m->out->was = od_unsigned_nan(od_tensor_at(was, a + i));
+        m->out->is = od_unsigned_nan(od_tensor_at(is, b + i));
         return;
     }
 }
@@ -102,6 +104,18 @@ static enum od_status make_room(od_matching *m, size_t bytes, od_error *e) {
     }
     m->cap = bytes;
     return OD_OK;
+}
+
+/* How far a decode call is off; each of its errors is its worst tensor's. */
+static void note_step(od_related *out, const od_call_at *at, const od_comparison *cmp) {
+    od_related_step *last = out->n_step ? &out->step[out->n_step - 1] : NULL;
+    if (!last || last->at.op != at->op || last->at.call != at->call) {
+        if (out->n_step == OD_RELATED_STEPS) return;
+        last = &out->step[out->n_step++];
+        *last = (od_related_step){.at = *at};
+    }
+    if (cmp->mae > last->mae || isnan(cmp->mae)) last->mae = cmp->mae;
+    if (cmp->max_abs > last->max_abs || isnan(cmp->max_abs)) last->max_abs = cmp->max_abs;
 }
 
 static enum od_status match_contract(od_matching *m, const od_call_at *at, const piece *p, const od_tensor *was,
@@ -125,7 +139,8 @@ static enum od_status match_contract(od_matching *m, const od_call_at *at, const
     if (s != OD_OK) return s;
     const double share = od_contract_share(cmp.mae, cmp.max_abs);
     if (!(share <= m->out->most_share)) m->out->most_share = share;
-    if (od_within(share, 1)) return OD_OK;
+    if (at->step != OD_STEP_PREFILL) note_step(m->out, at, &cmp);
+    if (od_within(share, 1) || m->out->broken) return OD_OK;
     note(m->out, at, is->name);
     m->out->mae = cmp.mae;
     m->out->max_abs = cmp.max_abs;
@@ -157,15 +172,20 @@ static enum od_status match_tensor(od_matching *m, const od_call_at *at, const o
     return OD_OK;
 }
 
+/* Nothing is looked for behind the first bit that differs; behind a breach of the contract, how far it goes. */
+static bool is_done(const od_matching *m) {
+    return m->out->broken && (!m->contract || m->out->misshapen);
+}
+
 enum od_status od_relation_match(void *arg, const od_call_at *at, const od_outputs *out, od_error *e) {
     od_matching *m = arg;
     const od_place *place = &m->v->place[at->op];
-    if (m->out->broken || (m->contract && !od_is_contractual(m->first_case, at))) return OD_OK;
+    if (is_done(m) || (m->contract && !od_is_contractual(m->first_case, at))) return OD_OK;
     if (place->part && place->n == 0) return OD_OK; /* all of this context was changed */
     const od_trace_call *call = find_call(m, place, at);
     assert(call);
     enum od_status s = OD_OK;
-    for (size_t i = 0; i < out->n_tensor && s == OD_OK && !m->out->broken; i++)
+    for (size_t i = 0; i < out->n_tensor && s == OD_OK && !is_done(m); i++)
         s = match_tensor(m, at, place, call, &out->tensor[i], e);
     if (s == OD_OK && !m->out->broken && out->n_tensor < call->n) note_shape(m->out, at, "answer");
     return s;

@@ -154,11 +154,22 @@ static void vary_sessions(od_variant *v, const od_script *first, unsigned play) 
 
 /* ---- within the contract ----------------------------------------------------------------------------------------- */
 
-static const char *outside_recompute(const od_evidence *ev) {
+static const char *outside_either_recompute(const od_evidence *ev) {
     const char *why = outside_cache(ev);
     if (why) return why;
-    if (ev->script->c->options.tf32) return "tf32";
+    return ev->script->c->options.tf32 ? "tf32" : NULL;
+}
+
+static const char *outside_recompute(const od_evidence *ev) {
+    const char *why = outside_either_recompute(ev);
+    if (why) return why;
     return ev->script->model->config.xpos == OD_XPOS_ORIGIN ? NULL : "xpos_center call";
+}
+
+static const char *outside_recompute_call(const od_evidence *ev) {
+    const char *why = outside_either_recompute(ev);
+    if (why) return why;
+    return ev->script->model->config.xpos == OD_XPOS_CALL ? NULL : "xpos_center origin";
 }
 
 static void vary_recompute(od_variant *v, const od_script *first, unsigned play) {
@@ -279,28 +290,31 @@ static void vary_later(od_variant *v, const od_script *first, unsigned play) {
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static const od_relation list[OD_RELATIONS] = {
-    {"graph", "captured graphs answer as plain launches do", "engines with graphs", false, OD_ON_NEW_ENGINE,
+    {"graph", "captured graphs answer as plain launches do", "engines with graphs", false, false, OD_ON_NEW_ENGINE,
      outside_graph, NULL, vary_graph},
-    {"cache", "a fixed cache answers as a dynamic one does", "decode steps that use a cache", false, OD_ON_NEW_ENGINE,
-     outside_cache, NULL, vary_cache},
-    {"aba", "series A, other values B, A again: the same answers", "every case", false, OD_ON_SAME_SESSIONS,
+    {"cache", "a fixed cache answers as a dynamic one does", "decode steps that use a cache", false, false,
+     OD_ON_NEW_ENGINE, outside_cache, NULL, vary_cache},
+    {"aba", "series A, other values B, A again: the same answers", "every case", false, false, OD_ON_SAME_SESSIONS,
      outside_nothing, NULL, vary_aba},
-    {"batch", "each row of a batch alone answers as within it", "batch above 1", false, OD_ON_NEW_SESSIONS,
+    {"batch", "each row of a batch alone answers as within it", "batch above 1", false, false, OD_ON_NEW_SESSIONS,
      outside_batch, plays_batch, vary_batch},
-    {"groups", "other groups' values change nothing", "two groups or more", false, OD_ON_NEW_SESSIONS, outside_groups,
-     plays_groups, vary_groups},
-    {"sessions", "interleaved sessions answer as separate ones do", "two sessions or more", false, OD_ON_NEW_SESSIONS,
-     outside_sessions, plays_sessions, vary_sessions},
+    {"groups", "other groups' values change nothing", "two groups or more", false, false, OD_ON_NEW_SESSIONS,
+     outside_groups, plays_groups, vary_groups},
+    {"sessions", "interleaved sessions answer as separate ones do", "two sessions or more", false, false,
+     OD_ON_NEW_SESSIONS, outside_sessions, plays_sessions, vary_sessions},
     {"recompute", "decode steps with a cache answer as full recomputation does",
-     "xpos_center origin, decode steps that use a cache", true, OD_ON_NEW_ENGINE, outside_recompute, NULL,
+     "xpos_center origin, decode steps that use a cache", true, false, OD_ON_NEW_ENGINE, outside_recompute, NULL,
      vary_recompute},
     {"chunks", "a context whose last patches are decode steps answers as one prefill",
-     "xpos_center origin, unstabilised causal scaler, contexts of two patches or more", true, OD_ON_NEW_SESSIONS,
+     "xpos_center origin, unstabilised causal scaler, contexts of two patches or more", true, false, OD_ON_NEW_SESSIONS,
      outside_chunks, NULL, vary_chunks},
     {"variates", "variates permuted within their group: answers permuted alike", "a group of two variates or more",
-     true, OD_ON_NEW_SESSIONS, outside_variates, NULL, vary_variates},
+     true, false, OD_ON_NEW_SESSIONS, outside_variates, NULL, vary_variates},
     {"later", "later context changes no earlier patch", "unstabilised causal scaler, contexts of two patches or more",
-     true, OD_ON_NEW_SESSIONS, outside_later, NULL, vary_later},
+     true, false, OD_ON_NEW_SESSIONS, outside_later, NULL, vary_later},
+    {"recompute-call", "as recompute, where the official code's own cache does not (docs/consistency.md); by name only",
+     "xpos_center call, decode steps that use a cache", true, true, OD_ON_NEW_ENGINE, outside_recompute_call, NULL,
+     vary_recompute},
 };
 
 const od_relation *od_relation_at(unsigned i) {
@@ -321,8 +335,10 @@ enum od_status od_relation_find(unsigned *number, const char *name, od_error *e)
     return od_fail(e, OD_BAD_INPUT, "no relation is called '%s' (there are %s)", name, names);
 }
 
-unsigned od_relations_all(void) {
-    return (1u << OD_RELATIONS) - 1;
+unsigned od_relations_default(void) {
+    unsigned all = 0;
+    for (unsigned i = 0; i < OD_RELATIONS; i++) all |= (unsigned)!list[i].by_name << i;
+    return all;
 }
 
 /* ---- variants ---------------------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 
 struct od_evidence;
 
-enum { OD_RELATIONS = 10, OD_NO_ROW = -1 };
+enum { OD_RELATIONS = 11, OD_NO_ROW = -1, OD_RELATED_STEPS = 64 };
 
 /* Where the first play has the answer to call k of an entry of the second play's schedule: at call k of entry `op`, or,
  * with `part`, in steps [from + k·P, from + k·P + n) of the `whole` ones that prefill `op` answered. */
@@ -35,6 +35,7 @@ typedef struct od_relation {
     const char *about; /* one line for lists */
     const char *where; /* its domain, for lists */
     bool contract;     /* held to the contract, else bit by bit */
+    bool by_name;      /* asked only where somebody names it: the model's own definition breaks it */
     enum od_relation_on on;
     const char *(*outside)(const struct od_evidence *ev); /* NULL inside its domain, else why not, in a few words */
     unsigned (*plays)(const od_script *first);            /* NULL: one */
@@ -48,12 +49,19 @@ const od_relation *od_relation_at(unsigned i);
 /* Number of the relation of that name; OD_BAD_INPUT lists the names. */
 enum od_status od_relation_find(unsigned *number, const char *name, od_error *e);
 
-unsigned od_relations_all(void);
+/* Those that are asked where none is named. */
+unsigned od_relations_default(void);
 
 /* Makes *v for play number `play`; relation NULL: the case itself. OD_NO_MEMORY leaves it empty. */
 enum od_status od_variant_create(od_variant *v, const od_relation *relation, const od_script *first, unsigned play,
                                  od_error *e);
 void od_variant_destroy(od_variant *v); /* a zeroed one is fine */
+
+/* A decode call of the second play; the errors are its worst tensor's, in model space. */
+typedef struct od_related_step {
+    od_call_at at;
+    double mae, max_abs;
+} od_related_step;
 
 /* What the plays of one relation showed. */
 typedef struct od_related {
@@ -70,8 +78,10 @@ typedef struct od_related {
     int row;
     size_t index; /* in the row; bit by bit only */
     double was, is;
-    double mae, max_abs; /* of that tensor, in model space; contract only */
-    double most_share;   /* of the contract, that any tensor used */
+    double mae, max_abs;                    /* of that tensor, in model space; contract only */
+    double most_share;                      /* of the contract, that any tensor used */
+    od_related_step step[OD_RELATED_STEPS]; /* the first of them; contract only, and also behind a breach */
+    size_t n_step;
 } od_related;
 
 /* A sink (arg: od_matching *, zeroed but for the first five) that holds a second play against the first one's trace and

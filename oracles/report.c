@@ -134,7 +134,7 @@ static void put_case_details(FILE *f, const json_t *line, const char *oracle) {
         fprintf(f, "; %.0f decode calls on cached keys, %.0f graph replays", od_json_number(fast, "cache_hits"),
                 od_json_number(fast, "replays"));
     } else if (strcmp(oracle, "determinism") == 0) {
-        fputs("; no bit differs after a reset, with new sessions, on a fresh engine", f);
+        fputs("; no bit differs after a reset, with new sessions over overwritten memory, on a fresh engine", f);
     }
 }
 
@@ -244,6 +244,7 @@ static void put_head(FILE *f, const od_results *r, bool validation) {
     fprintf(f, "# %s: ", validation ? "Validation report" : "Differential test report");
     put_verdict(f, count, total, validation ? "tests" : "cases", cut_off);
     if (!od_report_is_near(r)) fputs("; too far from float64", f);
+    if (!od_report_is_steady(r)) fputs("; a mean shift", f);
     fputs("\n\n", f);
     for (size_t i = 0; i < r->n_file; i++) {
         const json_t *run = r->file[i].run;
@@ -275,6 +276,11 @@ static void put_environment(FILE *f, const json_t *run) {
             od_report_put_cell(f, json_string_value(v));
         else
             fprintf(f, "%lld", (long long)json_integer_value(v));
+        fputs(" |\n", f);
+    }
+    if (od_json_text(run, "envelope")[0]) {
+        fputs("| envelope | ", f);
+        od_report_put_cell(f, od_json_text(run, "envelope"));
         fputs(" |\n", f);
     }
     fputs("| weights | ", f);
@@ -329,6 +335,9 @@ static void put_report(FILE *f, const od_results *r) {
     }
     fputs("\nMAE: the largest mean absolute error of a compared tensor at any step, in model space.\n\n", f);
     od_report_put_near(f, r);
+    od_report_put_digests(f, r);
+    od_report_put_steps(f, r);
+    od_report_put_shifts(f, r);
     for (size_t i = 0; i < r->n_file; i++) {
         fputs("## Environment\n\n", f);
         put_environment(f, r->file[i].run);

@@ -1,4 +1,4 @@
-/* Result files in memory, for the report (report_read.c reads; report.c and report_near.c write). */
+/* Result files in memory, for the report (report_read.c reads; report*.c write). */
 #ifndef OD_ORACLES_REPORT_READ_H
 #define OD_ORACLES_REPORT_READ_H
 
@@ -34,5 +34,16 @@ void od_report_put_cell(FILE *f, const char *s);
 /* report_near.c: the distances from float64 as a section, if the results hold any; and do they hold? */
 void od_report_put_near(FILE *f, const od_results *r);
 bool od_report_is_near(const od_results *r);
+
+/* report_digest.c: which answers of cases that stand in several results have other bits, as a section; nothing where
+ * no case does. */
+void od_report_put_digests(FILE *f, const od_results *r);
+
+/* report_steps.c: relations that do not hold, by decode step, as a section, if the results hold any. */
+void od_report_put_steps(FILE *f, const od_results *r);
+
+/* report_shift.c: the mean shifts as a section, if a run had an envelope; and has no run any? */
+void od_report_put_shifts(FILE *f, const od_results *r);
+bool od_report_is_steady(const od_results *r);
 
 #endif

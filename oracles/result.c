@@ -4,13 +4,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "oracles/tolerance.h"
+
 /* JSON has no word for NaN and infinity: null. */
 static json_t *number(double x) {
     return isfinite(x) ? json_real(x) : json_null();
 }
 
-/* Text of any origin: bytes that are no UTF-8 become '?'. */
+/* Text of any origin, none is "": bytes that are no UTF-8 become '?'. */
 static json_t *text(const char *s) {
+    if (!s) s = "";
     json_t *t = json_string(s);
     if (t) return t;
     char clean[1024];
@@ -56,7 +59,8 @@ enum od_status od_result_run(FILE *out, const od_run_info *i, const od_judge *j,
     snprintf(pair, sizeof pair, "%.20s:%.20s", ref, fast);
     json_t *line = json_pack("{s:s,s:i,s:o,s:o,s:o,s:o,s:o,s:s}", "type", "run", "format", 1, "version",
                              text(i->version), "command", text(i->command), "time", text(i->time), "pair", text(pair),
-                             "why", text(i->why), "policy", "contract");
+                             "why", text(i->why), "policy", i->envelope ? "envelope" : "contract");
+    if (i->envelope) json_object_set_new(line, "envelope", text(i->envelope));
     json_object_set_new(line, "engines",
                         json_pack("{s:o,s:o}", "ref", engine(ref, i->ref_device, i->ref_math), "fast",
                                   engine(fast, i->fast_device, i->fast_math)));
@@ -64,6 +68,10 @@ enum od_status od_result_run(FILE *out, const od_run_info *i, const od_judge *j,
                         json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "host", text(i->host), "os", text(i->os), "cpu",
                                   text(i->cpu), "cores", count(i->cores), "compiler", text(i->compiler), "build",
                                   text(i->build)));
+    json_t *environment = json_object_get(line, "environment");
+    json_object_set_new(environment, "card", text(i->card));
+    json_object_set_new(environment, "driver", text(i->driver));
+    json_object_set_new(environment, "toolkit", text(i->toolkit));
     json_object_set_new(line, "options", texts(i->option, i->n_option));
     json_object_set_new(line, "weights", text(i->weights));
     json_object_set_new(line, "seed", i->profile ? count(i->seed) : json_null());
@@ -95,6 +103,7 @@ static json_t *row(const od_row *r) {
         json_pack("{s:o,s:o,s:o}", "p50", number(w->ulp_p50), "p99", number(w->ulp_p99), "max", number(w->ulp_max)));
     json_object_set_new(o, "share", number(r->share));
     json_object_set_new(o, "most_mae", number(r->most_mae));
+    json_object_set_new(o, "most_abs", number(r->most_abs));
     json_object_set_new(o, "at",
                         json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name", text(r->name), "op", count(r->at.op), "call",
                                   count(r->at.call), "session", count(r->at.session), "index", count(w->worst), "ref",
@@ -114,6 +123,27 @@ static json_t *rows(const od_evidence *ev) {
     return a;
 }
 
+static json_t *hex(uint64_t hash) {
+    char text[17];
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
+    return json_string(text);
+}
+
+/* A side that gave no such tensor: "". */
+static json_t *digests(const od_evidence *ev) {
+    json_t *a = json_array();
+    for (int t = 0; t < OD_TENSORS; t++)
+        for (int s = 0; s < OD_STEPS; s++) {
+            const od_digest *ref = &ev->ref_digests.of[t][s], *fast = &ev->fast_digests.of[t][s];
+            if (ref->n + fast->n == 0) continue;
+            json_array_append_new(a, json_pack("{s:s,s:s,s:o,s:o,s:o}", "tensor", od_tensor_class_name(t), "step",
+                                               od_step_class_name(s), "n", count(fast->n ? fast->n : ref->n), "ref",
+                                               ref->n ? hex(ref->hash) : text(""), "fast",
+                                               fast->n ? hex(fast->hash) : text("")));
+        }
+    return a;
+}
+
 static json_t *rulings(const od_verdict *v) {
     json_t *a = json_array();
     for (unsigned i = 0; i < OD_ORACLES; i++) {
@@ -126,16 +156,29 @@ static json_t *rulings(const od_verdict *v) {
     return a;
 }
 
+/* The decode steps of a relation that is held to the contract. */
+static json_t *steps(const od_related *r) {
+    json_t *a = json_array();
+    for (size_t i = 0; i < r->n_step; i++) {
+        const od_related_step *s = &r->step[i];
+        json_array_append_new(a, json_pack("{s:o,s:o,s:o,s:o,s:o}", "op", count(s->at.op), "call", count(s->at.call),
+                                           "session", count(s->at.session), "mae", number(s->mae), "max_abs",
+                                           number(s->max_abs)));
+    }
+    return a;
+}
+
 /* What each relation that was asked came to; share: of the contract, where the relation is held to it. */
 static json_t *relations(const od_evidence *ev) {
     json_t *a = json_array();
     for (unsigned i = 0; ev && i < OD_RELATIONS; i++) {
         const od_related *r = &ev->related[i];
         if (!r->asked) continue;
-        json_array_append_new(a, json_pack("{s:s,s:s,s:s,s:o,s:o,s:o}", "relation", od_relation_at(i)->name, "held",
-                                           od_relation_at(i)->contract ? "contract" : "bits", "verdict",
-                                           od_outcome_name(od_related_outcome(r)), "outside", text(r->outside),
-                                           "compared", count(r->compared), "share", number(r->most_share)));
+        json_array_append_new(a,
+                              json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o}", "relation", od_relation_at(i)->name, "held",
+                                        od_relation_at(i)->contract ? "contract" : "bits", "verdict",
+                                        od_outcome_name(od_related_outcome(r)), "outside", text(r->outside), "compared",
+                                        count(r->compared), "share", number(r->most_share), "steps", steps(r)));
     }
     return a;
 }
@@ -147,6 +190,34 @@ static json_t *engines(const od_evidence *ev) {
     if (ev->fast_run.ran && ev->fast_run.status == OD_OK) json_object_set_new(o, "fast", stats(&ev->fast_end));
     if (ev->plain_run.ran && ev->plain_run.status == OD_OK) json_object_set_new(o, "plain", stats(&ev->plain_stats));
     return o;
+}
+
+static json_t *bytes_of(const size_t *live, size_t n, size_t peak, const size_t *plain_peak) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append_new(list, count(live[i]));
+    const double slope = n > 2 ? od_slope_fit(live + 1, n - 1, 0).value : (double)NAN;
+    return json_pack("{s:o,s:o,s:o,s:o}", "live", list, "peak", count(peak), "plain_peak",
+                     plain_peak ? count(*plain_peak) : json_null(), "slope", number(slope));
+}
+
+/* Live bytes after each request, peaks, and what grows with a request, by the engine's counters and by witnesses. */
+static json_t *memory(const od_evidence *ev) {
+    const od_stats *f = &ev->fast_stats, *p = &ev->plain_stats;
+    const bool plain = ev->plain_run.ran && ev->plain_run.status == OD_OK;
+    json_t *list = json_array();
+    for (int i = 0; i < OD_WITNESSES; i++) {
+        const size_t n = ev->witnessed.n, *y = ev->witnessed.bytes[i];
+        if (n == 0 || y[0] == 0) continue; /* it does not know */
+        const od_slope slope = od_slope_fit(y, n, od_bounds.witness_z);
+        json_array_append_new(list,
+                              json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "witness", od_witness_name((enum od_witness)i),
+                                        "readings", count(n), "first", count(y[0]), "last", count(y[n - 1]), "slope",
+                                        number(n > 1 ? slope.value : (double)NAN), "low", number(slope.low)));
+    }
+    return json_pack("{s:o,s:o,s:o}", "host",
+                     bytes_of(ev->host_live, ev->n_live, f->host_peak, plain ? &p->host_peak : NULL), "device",
+                     bytes_of(ev->device_live, ev->n_live, f->device_peak, plain ? &p->device_peak : NULL), "witnesses",
+                     list);
 }
 
 static json_t *place(const char *name, const od_call_at *at) {
@@ -169,6 +240,11 @@ static json_t *classes(const od_arbitration *a) {
     return list;
 }
 
+static json_t *spent(const od_spent *s) {
+    return json_pack("{s:o,s:o,s:o,s:o}", "engines", number(s->engines), "arbiter", number(s->arbiter), "judging",
+                     number(s->judging), "generation", number(s->generation));
+}
+
 enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c, const od_verdict *v, od_error *e) {
     char hash[17];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)v->hash);
@@ -179,10 +255,16 @@ enum od_status od_result_case(FILE *out, const od_case_info *i, const od_case *c
                              text(c->model_folder[0] ? c->model_folder : "random"), "verdict",
                              od_outcome_name(v->outcome), "signature", text(v->signature), "reason", text(v->reason),
                              "share", number(worst ? worst->share : 0), "seconds", number(v->seconds));
+    json_object_set_new(line, "spent", spent(&v->spent));
     json_object_set_new(line, "oracles", rulings(v));
     json_object_set_new(line, "relations", relations(v->evidence));
     json_object_set_new(line, "tensors", rows(v->evidence));
+    if (v->evidence && v->evidence->setup->detail) json_object_set_new(line, "digests", digests(v->evidence));
+    double mae, max_abs;
+    if (v->evidence && od_evidence_needed(&mae, &max_abs, v->evidence))
+        json_object_set_new(line, "needed", json_pack("{s:o,s:o}", "mae", number(mae), "max_abs", number(max_abs)));
     json_object_set_new(line, "engines", engines(v->evidence));
+    if (v->evidence && v->evidence->n_live > 0) json_object_set_new(line, "memory", memory(v->evidence));
     if (v->evidence && v->evidence->arbitration.ran) {
         const od_arbitration *a = &v->evidence->arbitration;
         json_object_set_new(line, "arbiter",
@@ -208,13 +290,39 @@ static json_t *worst_of(double value, const char *name, enum od_tensor_class cls
                      none ? "" : od_tensor_class_name(cls), "step", none ? "" : od_step_class_name(step));
 }
 
-enum od_status od_result_summary(FILE *out, const od_tally *t, double seconds, bool interrupted, int exit_code,
-                                 od_error *e) {
+static json_t *kinds(const od_kinds *k) {
+    json_t *a = json_array();
+    for (size_t i = 0; i < k->n; i++)
+        json_array_append_new(a, json_pack("{s:o,s:o,s:o}", "kind", text(k->kind[i].pattern), "findings",
+                                           count(k->kind[i].n), "first", text(k->kind[i].first)));
+    return a;
+}
+
+/* Mean shifts, a class each; healthy: the envelope's mean. */
+static json_t *shifts(const od_tally *t) {
+    static const char *const states[] = {"NOT ASKED", "PASS", "FINDING"};
+    json_t *a = json_array();
+    for (int i = 0; i < OD_TENSORS; i++)
+        for (int k = 0; k < OD_STEPS; k++) {
+            const od_shift_test s = od_shift_judge(&t->shifts.of[i][k], &t->envelope->shift[i][k]);
+            if (s.seen.cases == 0) continue;
+            json_array_append_new(
+                a, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:s}", "tensor", od_tensor_class_name((enum od_tensor_class)i),
+                             "step", od_step_class_name((enum od_step_class)k), "cases", count(s.seen.cases), "mean",
+                             number(s.seen.mean), "healthy", number(t->envelope->shift[i][k].mean), "z", number(s.z),
+                             "verdict", states[s.state]));
+        }
+    return a;
+}
+
+enum od_status od_result_summary(FILE *out, const od_tally *t, const od_kinds *found, double seconds, bool interrupted,
+                                 int exit_code, od_error *e) {
     json_t *line = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", "summary", "cases", count(t->cases),
                              "pass", count(t->outcome[OD_PASS]), "finding", count(t->outcome[OD_FINDING]), "known",
                              count(t->outcome[OD_KNOWN]), "skipped", count(t->outcome[OD_SKIPPED]), "inconclusive",
                              count(t->outcome[OD_INCONCLUSIVE]), "error", count(t->outcome[OD_ERROR]), "compared",
                              count(t->compared));
+    json_object_set_new(line, "kinds", kinds(found));
     json_object_set_new(line, "expired", count(t->expired));
     if (t->probed)
         json_object_set_new(line, "weights",
@@ -224,7 +332,12 @@ enum od_status od_result_summary(FILE *out, const od_tally *t, double seconds, b
                         worst_of(t->worst_mae, t->worst_mae_case, t->worst_mae_cls, t->worst_mae_step));
     json_object_set_new(line, "worst_share",
                         worst_of(t->worst_share, t->worst_share_case, t->worst_share_cls, t->worst_share_step));
+    if (t->envelope) {
+        json_object_set_new(line, "outside", count(t->outside));
+        json_object_set_new(line, "shifts", shifts(t));
+    }
     json_object_set_new(line, "seconds", number(seconds));
+    json_object_set_new(line, "spent", spent(&t->spent));
     json_object_set_new(line, "interrupted", json_boolean(interrupted));
     json_object_set_new(line, "exit", json_integer(exit_code));
     return put(out, line, e);

@@ -341,6 +341,11 @@ static bool less_masked(od_case *c, unsigned k) {
     }
 }
 
+static bool compare_all(od_case *c, unsigned k) {
+    c->only_scaler = false;
+    return k < 1;
+}
+
 static bool small_seeds(od_case *c, unsigned k) {
     uint64_t *seed = k < SEEDS ? &c->weight_seed : &c->series_seed, to = 1 + k % SEEDS;
     if (*seed > to && !(k < SEEDS && c->model_folder[0])) *seed = to;
@@ -375,7 +380,8 @@ static const od_shrink_move moves[] = {
     {"layers", 2, lower_layers},      {"width", 2, lower_width},         {"mlp", 2, lower_mlp},
     {"patch", 2, lower_patch},        {"head", 2, simpler_head},         {"scaler", 2, simpler_scaler},
     {"gain, xPos", 2, usual_weights}, {"masks, groups", 1, less_masked}, {"values", 3, simpler_values},
-    {"feed", 1, feed_from_series},    {"seeds", 4, small_seeds},         {"switches", 0, plain_switches},
+    {"feed", 1, feed_from_series},    {"comparison", 1, compare_all},    {"seeds", 4, small_seeds},
+    {"switches", 0, plain_switches},
 };
 
 const od_shrink_move *od_shrink_move_at(unsigned i) {

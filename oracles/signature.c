@@ -1,5 +1,6 @@
 #include "oracles/signature.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* oracle/subject/step/shape/pair: where the shape class begins and how long it is. */
@@ -19,6 +20,28 @@ bool od_signature_same_kind(const char *a, const char *b) {
     size_t at_a, n_a, at_b, n_b;
     if (!find_shape(a, &at_a, &n_a) || !find_shape(b, &at_b, &n_b)) return false;
     return at_a == at_b && memcmp(a, b, at_a) == 0 && strcmp(a + at_a + n_a, b + at_b + n_b) == 0;
+}
+
+void od_signature_pattern(char *pattern, size_t size, const char *signature) {
+    size_t at, n;
+    if (find_shape(signature, &at, &n))
+        snprintf(pattern, size, "%.*s*%s", (int)at, signature, signature + at + n);
+    else
+        snprintf(pattern, size, "%s", signature);
+}
+
+bool od_signature_matches(const char *signature, const char *pattern) {
+    for (unsigned field = 0; field < OD_SIGNATURE_FIELDS; field++) {
+        const size_t n = strcspn(pattern, "/"), m = strcspn(signature, "/");
+        const bool any = n == 1 && pattern[0] == '*';
+        if (!any && (n != m || memcmp(pattern, signature, n) != 0)) return false;
+        pattern += n;
+        signature += m;
+        if (!*pattern || !*signature) return field == OD_SIGNATURE_FIELDS - 1 && !*pattern && !*signature;
+        pattern++;
+        signature++;
+    }
+    return false;
 }
 
 bool od_signature_needs_weights(const char *signature) {

@@ -5,9 +5,17 @@
 
 #include "oracles/judge.h"
 
+enum { OD_SIGNATURE_FIELDS = 5 };
+
+/* Is it the signature that the pattern means, in which a field that is "*" may be any? */
+bool od_signature_matches(const char *signature, const char *pattern);
+
 /* Same oracle, subject, step class and pair of engines, whatever the shape class; false where either is "" or no
  * signature. */
 bool od_signature_same_kind(const char *a, const char *b);
+
+/* The signature with "*" for its shape class: the pattern of its kind. What is no signature is copied as it is. */
+void od_signature_pattern(char *pattern, size_t size, const char *signature);
 
 /* A finding of weights that are not read: it comes only where they are changed (od_judge.weights). */
 bool od_signature_needs_weights(const char *signature);

@@ -114,8 +114,8 @@ static void note_difference(od_difference *d, const od_call_at *at, const od_ten
     for (size_t i = 0; i < n; i++) {
         if (memcmp(a + i * size, b + i * size, size) == 0) continue;
         d->index = i;
-        d->was = od_tensor_at(was, i);
-        d->is = od_tensor_at(is, i);
+        d->was = od_unsigned_nan(od_tensor_at(was, i));
+        d->is = od_unsigned_nan(od_tensor_at(is, i));
         return;
     }
 }

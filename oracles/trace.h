@@ -7,6 +7,7 @@
 #define OD_ORACLES_TRACE_H
 
 #include "model/case.h"
+#include "oracles/spent.h"
 
 /* Prefill; decode fed from the series; decode fed with its own mean. */
 enum od_step_class { OD_STEP_PREFILL, OD_STEP_DECODE, OD_STEP_OWN, OD_STEPS };
@@ -37,9 +38,10 @@ typedef struct od_script {
     od_series series[OD_CASE_MAX_SESSIONS];
     size_t limit[OD_CASE_MAX_SESSIONS];
     bool has_decode;
+    od_spent *spent; /* borrowed: players add what calls of their engines take; NULL: nobody asks */
 } od_script;
 
-/* Builds the case's model and series. c is borrowed and must outlive *s. On error *s is empty. */
+/* Builds the case's model and series; spent is NULL. c is borrowed and must outlive *s. On error *s is empty. */
 enum od_status od_script_create(od_script *s, od_case *c, od_error *e);
 void od_script_destroy(od_script *s); /* a zeroed one is fine */
 
@@ -57,6 +59,7 @@ typedef struct od_player {
     const od_script *script;
     od_engine *engine;
     od_session *session[OD_CASE_MAX_SESSIONS];
+    bool scrambles; /* before every call of a play, where the engine can (scramble_undeclared) */
 } od_player;
 
 /* Creates the engine and opens all sessions; on error everything is closed again. */
@@ -71,6 +74,9 @@ void od_player_leave(od_player *p);
 /* Every session back to the state after open: by reset, or by closing and opening it. */
 enum od_status od_player_reset(od_player *p, od_error *e);
 enum od_status od_player_reopen(od_player *p, od_error *e);
+
+/* Scratch memory overwritten, where the engine can do that. */
+enum od_status od_player_poison(od_player *p, od_error *e);
 
 /* Plays the schedule once, the sessions being fresh. After each prefill and decode `sink` (may be NULL) sees the
  * outputs, which are borrowed for the call; what it returns other than OD_OK ends the play. Errors carry "op 2 call 1

@@ -15,6 +15,13 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         od_rule_finding(out, "zero", "-", 0, 0, "every value compared is zero on both sides");
         return;
     }
+    if (ev->script->c->only_scaler) {
+        od_rule_finding(out, "scaler", "-", 0, (double)ev->script->model->n_weight,
+                        "only the scaler's loc and scale are compared, which are statistics of the series: none of the "
+                        "model's %zu weight tensors has a say in them",
+                        ev->script->model->n_weight);
+        return;
+    }
     if (f->rolled_back && (o->graph || o->fused || o->autotune)) {
         od_rule(out, OD_INCONCLUSIVE, "OD_DISABLE_FAST rolled the engine back: what the case asks for was not run");
         return;
@@ -50,8 +57,8 @@ static void judge(od_ruling *out, const od_evidence *ev) {
 
 const od_oracle od_oracle_vacuity = {
     .name = "vacuity",
-    .about = "the fast path was not taken (graph, cache), all is zero, a weight is not read (--weights), or nothing "
-             "was compared",
+    .about = "the fast path was not taken (graph, cache), all is zero, a weight is not read (--weights), nothing was "
+             "compared, or the scaler alone",
     .in_fuzz = true,
     .required = true,
     .needs = 0,

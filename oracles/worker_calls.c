@@ -219,6 +219,10 @@ enum od_status od_worker_poison(od_engine *engine, od_error *e) {
     return od_worker_tell(engine->worker, about_engine("poison", engine), e);
 }
 
+enum od_status od_worker_scramble(od_engine *engine, od_error *e) {
+    return od_worker_tell(engine->worker, about_engine("scramble_undeclared", engine), e);
+}
+
 void od_worker_calls(od_engine_api *api) {
     api->destroy = destroy;
     api->session_open = session_open;

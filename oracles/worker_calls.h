@@ -15,6 +15,7 @@ void od_worker_calls(od_engine_api *api);
 
 enum od_status od_worker_recapture(od_engine *engine, od_error *e);
 enum od_status od_worker_poison(od_engine *engine, od_error *e);
+enum od_status od_worker_scramble(od_engine *engine, od_error *e);
 
 /* Frees the texts of all od_stats so far. */
 void od_worker_texts_free(void);

@@ -11,7 +11,7 @@ enum { MOST_WORDS = 16 };
 
 /* One engine of od_worker_engine. */
 typedef struct place {
-    bool used, fresh, has_can, has_recapture, has_poison;
+    bool used, fresh, has_can, has_recapture, has_poison, has_scramble;
     char name[24], about[120];
     char *argv[MOST_WORDS + 1];
     double timeout;
@@ -59,6 +59,7 @@ static enum od_status read_hello(place *p, const json_t *o, bool first, od_error
         p->has_can = p->has_can || (what && strcmp(what, "can") == 0);
         p->has_recapture = p->has_recapture || (what && strcmp(what, "recapture") == 0);
         p->has_poison = p->has_poison || (what && strcmp(what, "poison") == 0);
+        p->has_scramble = p->has_scramble || (what && strcmp(what, "scramble_undeclared") == 0);
     }
     return OD_OK;
 }
@@ -219,7 +220,8 @@ static void fill_api(place *p, const struct entry *entry) {
                              .can = p->has_can ? entry->can : NULL,
                              .create = entry->create,
                              .recapture = p->has_recapture ? od_worker_recapture : NULL,
-                             .poison = p->has_poison ? od_worker_poison : NULL};
+                             .poison = p->has_poison ? od_worker_poison : NULL,
+                             .scramble_undeclared = p->has_scramble ? od_worker_scramble : NULL};
     od_worker_calls(&p->api);
 }
 

@@ -47,6 +47,7 @@ static enum od_status hello(json_t *answer, server *s, const json_t *request, od
     if (s->api->can) json_array_append_new(has, json_string("can"));
     if (s->api->recapture) json_array_append_new(has, json_string("recapture"));
     if (s->api->poison) json_array_append_new(has, json_string("poison"));
+    if (s->api->scramble_undeclared) json_array_append_new(has, json_string("scramble_undeclared"));
     json_object_set_new(answer, "protocol", json_integer(OD_WIRE_PROTOCOL));
     json_object_set_new(answer, "abi", json_integer(OD_ENGINE_ABI));
     json_object_set_new(answer, "name", json_string(s->api->name));
@@ -281,6 +282,14 @@ static enum od_status poison(json_t *answer, server *s, const json_t *request, o
     return status == OD_OK ? s->api->poison(s->engine[i].engine, e) : status;
 }
 
+static enum od_status scramble(json_t *answer, server *s, const json_t *request, od_error *e) {
+    size_t i;
+    enum od_status status = find_engine(&i, s, request, e);
+    if (status == OD_OK && !s->api->scramble_undeclared)
+        status = od_fail(e, OD_UNSUPPORTED, "the engine cannot overwrite what a call must not depend on");
+    return status == OD_OK ? s->api->scramble_undeclared(s->engine[i].engine, e) : status;
+}
+
 static const struct {
     const char *name;
     handler run;
@@ -296,6 +305,7 @@ static const struct {
                 {"stats", stats},
                 {"recapture", recapture},
                 {"poison", poison},
+                {"scramble_undeclared", scramble},
                 {"session_close", session_close},
                 {"destroy", destroy}};
 

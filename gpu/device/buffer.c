@@ -5,7 +5,7 @@
 
 struct od_piece {
     char *raw;
-    size_t n_buffer; /* not yet removed */
+    size_t bytes, n_buffer; /* not yet removed */
 };
 
 /* Bytes that a buffer takes up with its bands, in multiples of OD_GUARD; false on overflow. */
@@ -65,6 +65,8 @@ enum od_status od_buffers_add(od_buffers *list, const od_slice *slices, size_t n
         *slices[i].out = b->raw + OD_GUARD;
     }
     if (list->live > list->peak) list->peak = list->live;
+    piece->bytes = total;
+    list->taken += total;
     *piece_raw = piece->raw;
     *piece_bytes = total;
     return OD_OK;
@@ -83,6 +85,7 @@ char *od_buffers_remove(od_buffers *list, od_buffer *b) {
     forget(list, b);
     if (--piece->n_buffer == 0) {
         raw = piece->raw;
+        list->taken -= piece->bytes;
         od_heap_free(list->heap, piece);
     }
     return raw;

@@ -20,6 +20,7 @@ typedef struct od_buffers {
     od_buffer *first; /* the newest */
     od_heap *heap;
     size_t live, peak; /* bytes asked for, without guard bands */
+    size_t taken;      /* bytes of all pieces, bands included */
 } od_buffers;
 
 /* Takes `bytes` of memory aligned to OD_GUARD, or fails with a message that says how much is free.

@@ -349,6 +349,11 @@ static void stats(od_device *dev, od_device_stats *out) {
     *out = dev->stats;
     out->live = dev->buffers.live;
     out->peak = dev->buffers.peak;
+    size_t free_bytes = 0, total = 0;
+    if (cudaMemGetInfo(&free_bytes, &total) == cudaSuccess)
+        out->used = total - free_bytes;
+    else
+        cudaGetLastError();
 }
 
 const od_device_ops *od_device_cuda(void) {

@@ -240,6 +240,7 @@ static void stats(od_device *dev, od_device_stats *out) {
     *out = dev->stats;
     out->live = dev->buffers.live;
     out->peak = dev->buffers.peak;
+    out->used = dev->buffers.taken;
 }
 
 const od_device_ops *od_device_host(void) {

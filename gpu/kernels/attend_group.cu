@@ -8,6 +8,7 @@ struct Group {
     const int32_t *id;   /* variate 0's at this patch, rows `stride` apart */
     int32_t *own, *tile; /* of the job's queries, and of a tile of keys: in shared memory */
     uint32_t stride, first, variates, tile_keys;
+    bool all; /* by fault */
     OD_DEVICE_METHOD uint32_t clear(uint32_t) const {
         return 0;
     }
@@ -19,7 +20,7 @@ struct Group {
         for (uint32_t j = t; j < n; j += threads) tile[j] = id[(uint64_t)(base + j) * stride];
     }
     OD_DEVICE_METHOD bool sees(uint32_t i, uint32_t j) const {
-        return j < variates && tile[j % tile_keys] == own[i];
+        return j < variates && (all || tile[j % tile_keys] == own[i]);
     }
 };
 
@@ -38,7 +39,7 @@ OD_KERNEL_EARLY(attend_group, struct od_attend_tile_args) {
         const uint64_t row = (uint64_t)(item / a.n_head / tiles / c->n_patch) * variates; /* of variate 0 */
         const uint32_t first = tile * a.tile_queries;
         const int32_t *id = c->id + row * c->patch_stride + c->position + i;
-        const Group group = {id, own, keys, c->patch_stride, first, variates, a.tile_keys};
+        const Group group = {id, own, keys, c->patch_stride, first, variates, a.tile_keys, OD_KERNEL_FAULT(b, GROUP)};
         const float *at = qkv + (row * c->n_patch + i) * 3 * width + h * a.d_head;
         const uint64_t token = (row + first) * c->n_patch + i;
         od_tile_job job;

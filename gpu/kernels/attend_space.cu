@@ -7,6 +7,7 @@ struct SpaceKeys {
     uint64_t stride; /* floats from one variate's key to the next */
     uint32_t id_stride;
     int32_t own;
+    bool all; /* by fault */
     OD_DEVICE_METHOD const float *key(uint32_t j) const {
         return k + j * stride;
     }
@@ -14,7 +15,7 @@ struct SpaceKeys {
         return v + j * stride;
     }
     OD_DEVICE_METHOD bool hidden(uint32_t j) const {
-        return id[(uint64_t)j * id_stride] != own;
+        return !all && id[(uint64_t)j * id_stride] != own;
     }
 };
 
@@ -26,7 +27,7 @@ OD_KERNEL(attend_space, struct od_attend_args) {
     const uint64_t stride = (uint64_t)a.n_head * a.n_patch * a.d_head;
     const uint64_t at = ((uint64_t)h * a.n_patch + i) * a.d_head;
     const int32_t *id = c->id + first * c->patch_stride + c->position + i;
-    const SpaceKeys keys = {a.k + first * stride + at, a.v + first * stride + at,          id, stride,
-                            c->patch_stride,           id[(row - first) * c->patch_stride]};
+    const SpaceKeys keys = {a.k + first * stride + at,           a.v + first * stride + at, id, stride, c->patch_stride,
+                            id[(row - first) * c->patch_stride], OD_KERNEL_FAULT(b, GROUP)};
     od_attend(a, b, a.q + row * stride + at, a.out + ((uint64_t)b.x * a.n_head + h) * a.d_head, a.variates, keys);
 }

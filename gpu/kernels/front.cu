@@ -182,7 +182,7 @@ OD_DEVICE void front_run(const od_front_args &a, od_block &b, const od_call *c, 
     const uint32_t n_tile = (f.summed - f.first + f.tile - 1) / f.tile;
     const uint32_t rounds = n_tile + FRONT_STAGES - 1; /* tile k is in stage g in round k + g */
     for (uint32_t round = 0; round < rounds; round++) OD_PHASE(t, b) {
-            if (round == 0) front_begin(a, c, s, row, t, b.threads);
+            if (round == 0) front_begin(a, b, c, s, row, t);
             front_sums(f, s, round, n_tile, causal, t);
             front_work(a, b, f, s, round, n_tile, t);
             if (round + 1 == rounds && causal && t == 0) {
@@ -262,7 +262,7 @@ OD_DEVICE void front_all(const od_front_args &a, od_block &b, const od_call *c, 
             s.x[i] = x;
             s.sum[i] = od_mul64(s.w[i], x);
         }
-        front_begin(a, c, s, row, t, b.threads);
+        front_begin(a, b, c, s, row, t);
     }
     if (summed) {
         OD_PHASE(t, b) {

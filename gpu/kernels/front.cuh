@@ -90,10 +90,11 @@ OD_DEVICE float front_take(const front_row &f, uint32_t t, uint8_t *w) {
 OD_DEVICE front_row front_row_of(const od_front_args &a, const od_block &b, const od_call *c, uint64_t row) {
     const uint64_t at = row * c->step_stride, in = row * c->new_count;
     const bool anew = c->first_step == 0;
+    const uint64_t fed = OD_KERNEL_FAULT(b, FEEDBACK) && row > 0 ? row - 1 : row;
     front_row f;
     f.value = c->value + at;
     f.mask = c->mask + at;
-    f.new_value = c->own ? c->mean + row * a.patch : static_cast<const float *>(c->scratch[OD_SCRATCH_IN_VALUE]) + in;
+    f.new_value = c->own ? c->mean + fed * a.patch : static_cast<const float *>(c->scratch[OD_SCRATCH_IN_VALUE]) + in;
     f.new_mask = c->own ? nullptr : static_cast<const uint8_t *>(c->scratch[OD_SCRATCH_IN_MASK]) + in;
     f.loc = c->loc + at;
     f.scale = c->scale + at;
@@ -109,15 +110,16 @@ OD_DEVICE front_row front_row_of(const od_front_args &a, const od_block &b, cons
 }
 
 /* The state before the first step, and the ids of new patches. */
-OD_DEVICE void front_begin(const od_front_args &a, const od_call *c, const front_tiles &s, uint64_t row, unsigned t,
-                           unsigned n_thread) {
+OD_DEVICE void front_begin(const od_front_args &a, const od_block &b, const od_call *c, const front_tiles &s,
+                           uint64_t row, unsigned t) {
     int32_t *id = c->id + row * c->patch_stride + c->new_step / a.patch;
     const uint32_t n = c->new_count / a.patch;
     const int32_t *in = static_cast<const int32_t *>(c->scratch[OD_SCRATCH_IN_ID]) + row * n;
-    for (uint32_t i = t; i < n; i += n_thread) id[i] = c->own ? id[-1] : in[i];
+    for (uint32_t i = t; i < n; i += b.threads) id[i] = c->own ? id[-1] : in[i];
     if (t == FRONT_STATE) { /* of a warp that may have no steps to wait for */
         od_scaler_state start = c->state[row];
         if (c->first_step == 0) od_scaler_reset(&start);
+        if (OD_KERNEL_FAULT(b, CARRY) && c->first_step > c->prefix) od_scaler_reset(&start);
         *s.start = *s.last = start;
         s.whole[0] = s.whole[1] = 0;
     }

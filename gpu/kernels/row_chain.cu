@@ -169,7 +169,7 @@ OD_KERNEL_EARLY(row_chain, struct od_row_chain_args) {
         float *out = static_cast<float *>(c->scratch[l.y]);
         if (l.norm) {
             OD_PHASE(t, b) {
-                od_chain::square(parts, shared + l.x_at, l.depth, t);
+                od_chain::square(parts, shared + l.x_at, OD_KERNEL_FAULT(b, NORM) ? l.depth - 1 : l.depth, t);
             }
         }
         OD_PHASE(t, b) {

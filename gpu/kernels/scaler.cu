@@ -37,6 +37,7 @@ OD_KERNEL(scaler, struct od_scaler_args) {
                 od_scaler_reset(&s);
                 if (a.kind == STD_MEAN || a.stabilize) global_statistics(a, b, x, mask, c->prefix, &s);
             }
+            if (OD_KERNEL_FAULT(b, CARRY) && c->first_step > c->prefix) od_scaler_reset(&s);
             const uint32_t end = c->first_step + a.last_count;
             for (uint32_t i = c->first_step; i < end; i++) {
                 if (a.kind == STD_MEAN) {

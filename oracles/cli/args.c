@@ -15,7 +15,8 @@ static const struct argp_option common_options[] = {
     {"fast", OD_KEY_FAST, "ENGINE", 0, "Fast path (default gpu where a device is found, else twin)", 10},
     {"set", OD_KEY_SET, "NAME=VALUE", 0, "Put a switch over the cases' own; `list` shows them. Repeatable", 10},
     {"model", OD_KEY_MODEL, "DIR", 0, "Weights of config.json and model.safetensors instead of the cases' own", 10},
-    {"policy", OD_KEY_POLICY, "NAME", 0, "contract", 10},
+    {"policy", OD_KEY_POLICY, "NAME", 0, "contract, or envelope: judge by the tighter of both (docs/envelope.md)", 10},
+    {"envelope", OD_KEY_ENVELOPE, "FILE", 0, "The envelope, made by `calibrate` (default: built in, for ref:twin)", 10},
     {"only", OD_KEY_ONLY, "ORACLE", 0, "Ask this oracle, or one relation (consistency/batch). Repeatable", 10},
     {"require", OD_KEY_REQUIRE, "ORACLE", 0, "Exit 4 unless this oracle came to a verdict. Repeatable", 10},
     {"arbiter", OD_KEY_ARBITER, 0, 0,
@@ -97,6 +98,7 @@ static const char **text_slot(od_args *a, int key) {
     case OD_KEY_REF: return &a->ref;
     case OD_KEY_FAST: return &a->fast;
     case OD_KEY_POLICY: return &a->policy;
+    case OD_KEY_ENVELOPE: return &a->envelope;
     case OD_KEY_JSON: return &a->json;
     case OD_KEY_JUNIT: return &a->junit;
     case OD_KEY_OUT: return &a->out;

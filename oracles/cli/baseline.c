@@ -16,8 +16,20 @@ static enum od_status fill_place(od_origin *p, const od_engine_api *api, const o
     enum od_status s = od_cli_device(device, sizeof device, math, sizeof math, api, e);
     if (s != OD_OK) return s;
     od_environment_fill(&env);
-    const char *const facts[OD_ORIGIN_FACTS] = {api->name,       device,  math,   OD_VERSION, env.build, env.compiler,
-                                                OD_CUDA_TOOLKIT, env.cpu, env.os, env.time,   ""};
+    od_environment_card(&env);
+    const char *const facts[OD_ORIGIN_FACTS] = {api->name,
+                                                device,
+                                                math,
+                                                OD_VERSION,
+                                                env.build,
+                                                env.compiler,
+                                                env.toolkit,
+                                                env.card[0] ? env.card : "none",
+                                                env.driver[0] ? env.driver : "none",
+                                                env.cpu,
+                                                env.os,
+                                                env.time,
+                                                ""};
     for (int i = 0; i < OD_ORIGIN_FACTS; i++) snprintf(p->fact[i], sizeof p->fact[i], "%s", facts[i]);
     for (size_t i = 0; i < a->n_set; i++) od_append_word(p->fact[OD_ORIGIN_SET], OD_BASELINE_TEXT, a->set[i]);
     if (!p->fact[OD_ORIGIN_SET][0]) snprintf(p->fact[OD_ORIGIN_SET], OD_BASELINE_TEXT, "nothing");

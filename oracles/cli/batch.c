@@ -9,12 +9,14 @@
 #include "oracles/finding.h"
 #include "oracles/tolerance.h"
 
-enum { MAX_NOT_CHECKED = 8, COMMAND = 4096 };
+enum { MAX_NOT_CHECKED = 12, COMMAND = 4096 };
 
 struct od_batch {
     const od_args *args;
     od_judge judge, again; /* again: buffers for rechecks */
     od_known known;
+    od_envelope envelope;
+    char envelope_name[OD_CASE_PATH]; /* "" = the contract alone */
     od_verdict verdict;
     od_environment env;
     bool fuzz;
@@ -29,6 +31,7 @@ struct od_batch {
     FILE *json;
     od_junit junit;
     od_tally tally;
+    od_kinds kinds;
     od_table_row *rows;
     size_t n_row, cap_row;
     const od_engine_api *process; /* the fast path, a new process each time; NULL: it could not be started */
@@ -52,7 +55,7 @@ static enum od_status add_oracle(unsigned *oracles, unsigned *relations, const c
     *oracles |= 1u << number;
     const bool related = od_oracle_at(number) == &od_oracle_consistency;
     if (!word[n]) {
-        if (related && relations) *relations = od_relations_all();
+        if (related && relations) *relations |= od_relations_default();
         return OD_OK;
     }
     if (!related) return od_fail(e, OD_BAD_INPUT, "%.60s: the oracle %s has no relations", word, name);
@@ -71,6 +74,7 @@ static enum od_status choose_oracles(od_batch *b, od_error *e) {
     if (relations) b->judge.setup.relations = relations;
     b->judge.setup.oracles = (only ? only : b->fuzz ? od_oracles_fuzz() : od_oracles_all()) | b->named | 1u;
     b->judge.required = od_oracles_required() | b->named;
+    b->judge.setup.watch_memory = (only | b->named) & od_oracle_bit(&od_oracle_memory);
     return OD_OK;
 }
 
@@ -80,8 +84,6 @@ static enum od_status check_switches(const od_args *a, od_error *e) {
         enum od_status s = od_options_set(&unused, a->set[i], e);
         if (s != OD_OK) return od_error_prefix(e, "--set");
     }
-    if (a->policy && strcmp(a->policy, "contract") != 0)
-        return od_fail(e, OD_BAD_INPUT, "--policy %.60s: this version knows 'contract' only", a->policy);
     return OD_OK;
 }
 
@@ -130,11 +132,39 @@ static void make_tail(od_batch *b) {
     }
     if (a->weights) od_append_word(b->tail, size, "--weights");
     if (a->arbiter) od_append_word(b->tail, size, "--arbiter");
+    if (b->judge.setup.envelope) {
+        od_append_word(b->tail, size, "--policy");
+        od_append_word(b->tail, size, "envelope");
+    }
+    if (a->envelope) {
+        od_append_word(b->tail, size, "--envelope");
+        od_append_word(b->tail, size, a->envelope);
+    }
     if (a->known) {
         od_append_word(b->tail, size, "--known");
         od_append_word(b->tail, size, a->known);
     }
     for (int i = 0; i < a->argc; i++) od_append_word(b->command, sizeof b->command, a->argv[i]);
+}
+
+/* The envelope is asked where accuracy is, or by its name; both need the policy. */
+static enum od_status choose_policy(od_batch *b, od_error *e) {
+    char pair[64];
+    od_judge *j = &b->judge;
+    const unsigned bit = od_oracle_bit(&od_oracle_envelope);
+    snprintf(pair, sizeof pair, "%.20s:%.20s", j->setup.ref->name, j->setup.fast->name);
+    enum od_status s = od_policy_load(&b->envelope, b->envelope_name, sizeof b->envelope_name, b->args, pair,
+                                      b->ref_math, b->fast_math, e);
+    if (s != OD_OK) return s;
+    if (!b->envelope_name[0] && j->setup.oracles & bit)
+        return od_fail(e, OD_BAD_INPUT, "the oracle envelope needs --policy envelope");
+    if (!b->envelope_name[0]) return OD_OK;
+    if (j->setup.oracles & od_oracle_bit(&od_oracle_accuracy)) j->setup.oracles |= bit;
+    if (!(j->setup.oracles & bit))
+        return od_fail(e, OD_BAD_INPUT, "--policy envelope: --only leaves out accuracy, which it is about");
+    j->setup.measures = true;
+    j->setup.envelope = b->tally.envelope = &b->envelope;
+    return OD_OK;
 }
 
 static void list_not_checked(od_batch *b) {
@@ -144,10 +174,16 @@ static void list_not_checked(od_batch *b) {
             "races within a warp, tensor cores, TF32, cuBLAS: the twin runs on the CPU";
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels";
     if (b->no_process[0]) b->not_checked[b->n_not_checked++] = b->no_process;
+    if (b->args->isolate || (b->args->fast && od_cli_is_foreign(b->args->fast)))
+        b->not_checked[b->n_not_checked++] = "memory that the fast path takes in its worker and does not count";
     if (!b->args->weights || !(b->judge.setup.oracles & od_oracle_bit(&od_oracle_vacuity)))
         b->not_checked[b->n_not_checked++] = "that every weight tensor is read (vacuity with --weights)";
+    if (!b->judge.setup.watch_memory)
+        b->not_checked[b->n_not_checked++] =
+            "small leaks beside an engine's counters, under 4 KiB a request (--require memory)";
+    if (!b->judge.setup.envelope) b->not_checked[b->n_not_checked++] = "faults below the contract (--policy envelope)";
     const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
-    const unsigned relations = od_relations_all() & ~b->judge.setup.relations;
+    const unsigned relations = od_relations_default() & ~b->judge.setup.relations;
     if (relations) {
         snprintf(b->not_related, sizeof b->not_related, "relations that were not asked:");
         for (unsigned i = 0; i < OD_RELATIONS; i++)
@@ -206,6 +242,7 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     if (s == OD_OK) s = od_cli_device(b->ref_device, sizeof b->ref_device, b->ref_math, sizeof b->ref_math, ref, e);
     if (s == OD_OK)
         s = od_cli_device(b->fast_device, sizeof b->fast_device, b->fast_math, sizeof b->fast_math, fast, e);
+    if (s == OD_OK) s = choose_policy(b, e);
     if (s != OD_OK) {
         od_batch_destroy(b);
         return s;
@@ -218,6 +255,7 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     choose_process(b);
     b->judge.setup.detail = args->json != NULL;
     od_environment_fill(&b->env);
+    if (args->json) od_environment_card(&b->env);
     make_tail(b);
     list_not_checked(b);
     *out = b;
@@ -285,8 +323,12 @@ enum od_status od_batch_begin(od_batch *b, od_error *e) {
                         .cpu = b->env.cpu,
                         .compiler = b->env.compiler,
                         .build = b->env.build,
+                        .card = b->env.card,
+                        .driver = b->env.driver,
+                        .toolkit = b->env.toolkit,
                         .cores = b->env.cores,
                         .weights = b->model_folder[0] ? b->model_folder : "by case",
+                        .envelope = b->envelope_name[0] ? b->envelope_name : NULL,
                         .fault = b->env.fault,
                         .profile = b->fuzz ? (a->profile ? a->profile : "default") : NULL,
                         .seed = a->seed,
@@ -349,6 +391,7 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
     recheck(b, c);
     od_cli_stem(name, sizeof name, path);
     od_tally_add(&b->tally, v, name);
+    od_kinds_add(&b->kinds, v, name);
     const char *out = b->args->out ? b->args->out : b->fuzz ? "out" : NULL;
     if (v->outcome == OD_FINDING && out) {
         enum od_status s = od_finding_write(finding, sizeof finding, out, c, v, b->env.line, e);
@@ -379,6 +422,10 @@ const od_tally *od_batch_tally(const od_batch *b) {
     return &b->tally;
 }
 
+void od_batch_drawn(od_batch *b, double seconds) {
+    b->tally.spent.generation += seconds;
+}
+
 void od_batch_command(char *text, size_t size, const od_batch *b, const char *path) {
     reproduce(text, size, b, path, "");
 }
@@ -391,6 +438,15 @@ static void print_open(const od_batch *b) {
         if (open && !(b->judge.required >> i & 1))
             printf("%s: INCONCLUSIVE in %llu of %llu cases (%s)\n", oracle->name, open, asked, oracle->doubt);
     }
+}
+
+static void print_envelope(const od_batch *b) {
+    const od_envelope *x = &b->envelope;
+    if (!b->envelope_name[0]) return;
+    printf("envelope: %s: %zu cases by %s, %s; at most %g false alarms a case expected\n", b->envelope_name, x->cases,
+           x->version, x->time, od_bounds.envelope_alarms);
+    if (strcmp(x->ref_device, b->ref_device) != 0 || strcmp(x->fast_device, b->fast_device) != 0)
+        printf("envelope: measured on another device: %s against %s\n", x->ref_device, x->fast_device);
 }
 
 static void print_summary(const od_batch *b, double seconds, bool interrupted) {
@@ -407,7 +463,10 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                100 * t->worst_share, od_tensor_class_name(t->worst_share_cls), od_step_class_name(t->worst_share_step),
                t->worst_share_case);
     if (!od_nearness_print(t)) fprintf(stderr, "oracle-diff: no memory for the arbiter's table\n");
+    if (!od_kinds_print(&b->kinds)) fprintf(stderr, "oracle-diff: no memory for the table of kinds\n");
+    od_spent_print(&t->spent);
     print_open(b);
+    if (!od_policy_print(t, b->args->quiet)) fprintf(stderr, "oracle-diff: no memory for the table of mean shifts\n");
     for (size_t i = 0; i < b->known.n; i++)
         if (b->known.issue[i].expired)
             printf("expired on %s: known issue %s (%s): fix it, or look again and give it another day\n",
@@ -423,6 +482,7 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
                (unsigned long long)t->fallbacks, (unsigned long long)t->fell_back);
     if (b->args->quiet) return;
     printf("contract: MAE at most %g, any difference at most %g, in model space\n", od_bounds.mae, od_bounds.max_abs);
+    print_envelope(b);
     if (b->model_folder[0])
         printf("weights: %s\n", b->model_folder);
     else
@@ -442,13 +502,14 @@ int od_batch_end(od_batch *b, bool interrupted) {
         printf("%s %llu%s", od_outcome_name(order[i]), (unsigned long long)t->outcome[order[i]],
                i + 1 < OD_OUTCOMES ? ", " : "");
     printf(" (%s against %s, exit %d%s)\n", b->judge.setup.ref->name, b->judge.setup.fast->name, code,
-           t->expired            ? ": an expired known issue"
-           : od_tally_is_near(t) ? ""
-                                 : ": too far from float64");
+           t->expired               ? ": an expired known issue"
+           : !od_tally_is_near(t)   ? ": too far from float64"
+           : !od_tally_is_steady(t) ? ": a mean shift"
+                                    : "");
     fflush(stdout);
     od_error e = {0};
     enum od_status s = OD_OK;
-    if (b->json) s = od_result_summary(b->json, t, seconds, interrupted, code, &e);
+    if (b->json) s = od_result_summary(b->json, t, &b->kinds, seconds, interrupted, code, &e);
     if (s == OD_OK && b->args->junit) s = od_junit_write(&b->junit, b->args->junit, t, seconds, &e);
     if (s != OD_OK) {
         int failed = od_complain(&e);

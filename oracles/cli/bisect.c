@@ -125,6 +125,25 @@ static void print_named(const od_bisect *b) {
                b->again.clean);
 }
 
+/* It shows on the plain path: what hides it, or shows it as well. */
+static void print_always(const od_bisect *b) {
+    printf("no switch %s: it shows with all of them plain%s", b->n_hides > 0 ? "is needed" : "matters",
+           b->turnable ? ", and with each alone" : ", as the case has them");
+    if (b->n_hides > 0) {
+        printf("; vanishes with ");
+        print_sets(b, b->hides, b->n_hides);
+    }
+    for (size_t i = 1, n = 0; i < b->n_setting; i++) {
+        const od_bisect_setting *x = &b->setting[i];
+        const unsigned turned = od_bisect_differing(&x->options, &b->setting[0].options);
+        char text[TEXT] = "";
+        if (x->state != OD_BISECT_SHOWS || turned & b->turnable) continue;
+        od_bisect_describe(text, sizeof text, &x->options, turned, " ");
+        printf("%s%s", n++ > 0 ? ", " : "; shows as well with ", text);
+    }
+    printf("\n");
+}
+
 /* Turns that did not say, which all else did without. */
 static void print_open(const od_bisect *b) {
     for (size_t i = 1; i < b->n_setting; i++) {
@@ -158,13 +177,11 @@ static void print_answer(const od_bisect *b) {
     printf("probability of failure: %.3f (%u of %u runs; %.3f to %.3f, Clopper-Pearson, 95 %%)\n",
            (double)own->shown / n, own->shown, n, b->low, b->high);
     if (own->open > 0) printf("%u further runs did not say: %s\n", own->open, own->reason);
-    if (b->answer != OD_BISECT_ALWAYS)
+    if (b->answer != OD_BISECT_ALWAYS || b->n_hides > 0)
         printf("vanished means: clean in %u runs, which at a probability of %.3f has a chance of at most %g %%\n",
                b->repeats, b->low, 100 * OD_BISECT_CHANCE);
     if (b->answer == OD_BISECT_NAMED || b->answer == OD_BISECT_FADED) print_named(b);
-    if (b->answer == OD_BISECT_ALWAYS)
-        printf("no switch matters: it shows with all of them plain%s\n",
-               b->turnable ? ", and with each alone" : ", as the case has them");
+    if (b->answer == OD_BISECT_ALWAYS) print_always(b);
     if (b->answer == OD_BISECT_UNSETTLED) printf("not settled: no set of switches was seen to make it vanish\n");
     print_open(b);
     if (b->limited) printf("the limit of %u runs was reached: sets are missing; --runs N allows more\n", b->limit);
@@ -179,13 +196,14 @@ static void print_commands(const od_batch *batch, const od_bisect *b, const od_a
         od_append_word(command, sizeof command, only);
     }
     printf("  shows     %s\n", command);
-    if (b->answer != OD_BISECT_NAMED) return;
-    const size_t end = strlen(command);
-    for (size_t k = 0; k < b->n_off; k++) { /* each of them: which one says most, the reader knows */
-        const od_options *options = &b->setting[b->off[k].at].options;
+    const bool named = b->answer == OD_BISECT_NAMED;
+    const od_bisect_set *sets = named ? b->off : b->hides;
+    const size_t end = strlen(command), n = named ? b->n_off : b->n_hides;
+    for (size_t k = 0; k < n; k++) { /* each of them: which one says most, the reader knows */
+        const od_options *options = &b->setting[sets[k].at].options;
         command[end] = '\0';
         for (unsigned i = 0; od_options_name(i); i++) {
-            if (!(b->off[k].switches >> i & 1)) continue;
+            if (!(sets[k].switches >> i & 1)) continue;
             char word[128];
             snprintf(word, sizeof word, "%s=%s", od_options_name(i), od_options_value(options, i, value, sizeof value));
             od_append_word(command, sizeof command, "--set");
@@ -261,6 +279,8 @@ static const struct argp_option options[] = {
     {"set", OD_KEY_SET, "NAME=VALUE", 0, "Put a switch over the case's own. Repeatable", 1},
     {"model", OD_KEY_MODEL, "DIR", 0, "Weights of config.json and model.safetensors instead of the case's own", 1},
     {"only", OD_KEY_ONLY, "ORACLE", 0, "Look for a finding of this oracle. Repeatable", 1},
+    {"policy", OD_KEY_POLICY, "NAME", 0, "contract, or envelope: look for what is outside of that, too", 1},
+    {"envelope", OD_KEY_ENVELOPE, "FILE", 0, "The envelope, made by `calibrate` (default: built in, for ref:twin)", 1},
     {"json", OD_KEY_JSON, "FILE", 0, "Results as JSON Lines (oracles/bisect.schema.json)", 2},
     {"quiet", OD_KEY_QUIET, 0, 0, "Print no table", 2},
     {0}};

@@ -62,10 +62,11 @@ static bool put_answer(FILE *f, const od_bisect *b, double seconds, int code) {
     json_t *rate = n == 0 ? json_null()
                           : json_pack("{s:i, s:i, s:f, s:f}", "shown", (int)own->shown, "runs", (int)n, "low", b->low,
                                       "high", b->high);
-    return put(f, json_pack("{s:s, s:s, s:s, s:o, s:i, s:o, s:o, s:b, s:i, s:f, s:i}", "type", "answer", "answer",
+    return put(f, json_pack("{s:s, s:s, s:s, s:o, s:i, s:o, s:o, s:o, s:b, s:i, s:f, s:i}", "type", "answer", "answer",
                             answers[b->answer], "signature", b->signature, "rate", rate, "repeats", (int)b->repeats,
                             "vanishes", sets_json(b, b->off, b->n_off), "needs", sets_json(b, b->on, b->n_on),
-                            "limited", b->limited, "runs", (int)b->runs, "seconds", seconds, "exit", code));
+                            "hidden_by", sets_json(b, b->hides, b->n_hides), "limited", b->limited, "runs",
+                            (int)b->runs, "seconds", seconds, "exit", code));
 }
 
 enum od_status od_bisect_write(const char *path, const od_bisect *b, const od_args *args, const od_judge *judge,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "oracles/judge.h"
+#include "oracles/kinds.h"
 #include "oracles/result.h"
 
 /* Exit codes (scripts depend on them). */
@@ -21,7 +22,7 @@ typedef struct od_args {
     const char *ref, *fast; /* NULL: by default */
     const char *set[OD_ARGS_LIST], *only[OD_ARGS_LIST], *require[OD_ARGS_LIST];
     size_t n_set, n_only, n_require;
-    const char *policy, *json, *junit, *out, *model, *known;
+    const char *policy, *envelope, *json, *junit, *out, *model, *known;
     bool quiet, arbiter, weights, isolate;
     double timeout;   /* of a worker's calls, seconds */
     uint64_t process; /* every N-th case also in a fresh process */
@@ -55,7 +56,7 @@ typedef struct od_command {
 
 extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_cmd_show, od_cmd_forward, od_cmd_compare,
     od_cmd_report, od_cmd_list, od_cmd_bench, od_cmd_baseline, od_cmd_bisect, od_cmd_shrink, od_cmd_explain,
-    od_cmd_worker;
+    od_cmd_calibrate, od_cmd_worker;
 
 /* Keys of long options. */
 enum od_key {
@@ -63,6 +64,7 @@ enum od_key {
     OD_KEY_FAST,
     OD_KEY_SET,
     OD_KEY_POLICY,
+    OD_KEY_ENVELOPE,
     OD_KEY_ONLY,
     OD_KEY_REQUIRE,
     OD_KEY_JSON,
@@ -143,11 +145,16 @@ enum od_status od_cli_device(char *device, size_t device_size, char *math, size_
 
 typedef struct od_environment {
     char host[128], os[160], cpu[128], compiler[128], time[32], line[OD_CASE_TEXT];
+    char card[96], driver[64]; /* by od_environment_card */
     const char *build, *fault;
+    const char *toolkit; /* CUDA's that this program was built with, "none" */
     unsigned cores;
 } od_environment;
 
 void od_environment_fill(od_environment *env);
+
+/* The GPU and its driver's version ("580.159.04") as NVML reads them, "" where there are none. Takes its time. */
+void od_environment_card(od_environment *env);
 
 /* One word for a shell, quoted where it must be, appended to text[size]. */
 void od_append_word(char *text, size_t size, const char *word);
@@ -181,6 +188,9 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
 
 const od_tally *od_batch_tally(const od_batch *b);
 
+/* Adds the seconds that drawing the case has taken. */
+void od_batch_drawn(od_batch *b, double seconds);
+
 /* The run's judge, and the command that runs a case file as this run does: for commands that judge by themselves. */
 od_judge *od_batch_judge(od_batch *b);
 void od_batch_command(char *text, size_t size, const od_batch *b, const char *path);
@@ -191,6 +201,25 @@ const od_verdict *od_batch_verdict(const od_batch *b);
 /* Table, summary, JUnit; the exit code. */
 int od_batch_end(od_batch *b, bool interrupted);
 void od_batch_destroy(od_batch *b); /* NULL is fine */
+
+/* ---- policy.c ---------------------------------------------------------------------------------------------------- */
+
+/* An envelope that is part of the program. */
+typedef struct od_built_in {
+    const char *text;
+    size_t size;
+} od_built_in;
+
+extern const od_built_in od_built_in_envelope;
+
+/* What --policy asks for: *out and its name (a file's, or "built in"), or "" for the contract alone. OD_BAD_INPUT: no
+ * such policy, an --envelope without it, an envelope that is none or was measured on another pair or math mode. */
+enum od_status od_policy_load(od_envelope *out, char *name, size_t size, const od_args *args, const char *pair,
+                              const char *ref_math, const char *fast_math, od_error *e);
+
+/* The envelope's part of a summary: cases outside of it, and the mean shifts, all or with `bad_only` the alarms. False
+ * where libsmartcols fails. */
+bool od_policy_print(const od_tally *t, bool bad_only);
 
 /* ---- output.c ---------------------------------------------------------------------------------------------------- */
 
@@ -207,12 +236,19 @@ void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v,
                        const char *command);
 void od_table_row_free(od_table_row *row);
 
+/* Prints the kinds of several findings, a line each; nothing where there are fewer than two findings. False on
+ * exhausted memory. */
+bool od_kinds_print(const od_kinds *kinds);
+
 /* Prints rows and the findings in full; with `bad_only` rows that are neither PASS, KNOWN nor SKIPPED. False where
  * libsmartcols fails. */
 bool od_table_print(const od_table_row *rows, size_t n, bool bad_only);
 
 /* How far both engines are from float64, a row a class, and whether that holds; nothing where it was not asked. */
 bool od_nearness_print(const od_tally *t);
+
+/* What a run cost beside the engines themselves, in one line. */
+void od_spent_print(const od_spent *s);
 
 /* Any table: columns' names, then n_row·n_column cells. The columns whose bit is set in `right` are aligned right. */
 bool od_grid_print(const char *const *columns, size_t n_column, unsigned right, const char *const *cells, size_t n_row);

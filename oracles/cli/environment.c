@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "faults/fault.h"
-#include "oracles/cli/cli.h"
+#include "oracles/cli/bench.h"
 
 static void cpu_name(char *text, size_t size) {
     snprintf(text, size, "unknown");
@@ -30,7 +30,7 @@ static const char *planted_fault(void) {
 }
 
 void od_environment_fill(od_environment *env) {
-    *env = (od_environment){.build = OD_BUILD_TYPE, .fault = planted_fault()};
+    *env = (od_environment){.build = OD_BUILD_TYPE, .fault = planted_fault(), .toolkit = OD_CUDA_TOOLKIT};
     struct utsname name;
     if (uname(&name) == 0) {
         snprintf(env->host, sizeof env->host, "%s", name.nodename);
@@ -49,6 +49,13 @@ void od_environment_fill(od_environment *env) {
     if (gmtime_r(&now, &utc)) strftime(env->time, sizeof env->time, "%Y-%m-%dT%H:%M:%SZ", &utc);
     snprintf(env->line, sizeof env->line, "oracle-diff %s %s, %.60s, %.60s%s%s", OD_VERSION, env->build, env->cpu,
              env->compiler, env->fault[0] ? ", planted fault " : "", env->fault);
+}
+
+void od_environment_card(od_environment *env) {
+    od_card card;
+    od_card_read(&card);
+    snprintf(env->card, sizeof env->card, "%s", card.name);
+    snprintf(env->driver, sizeof env->driver, "%s", card.driver);
 }
 
 void od_append_word(char *text, size_t size, const char *word) {

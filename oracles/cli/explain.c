@@ -1,6 +1,5 @@
 /* explain: where in the model, and in the schedule, the engines of a case part, and who is wrong. */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #include "oracles/cli/cli.h"
@@ -10,7 +9,7 @@
 
 enum { LINE = 900 };
 
-static const char *const rerun_texts[OD_RERUNS] = {"after a reset", "with new sessions over poisoned memory",
+static const char *const rerun_texts[OD_RERUNS] = {"after a reset", "with new sessions over overwritten memory",
                                                    "on a fresh engine", "in a fresh process"};
 
 static bool has_finding(const od_verdict *v, const od_oracle *oracle) {
@@ -29,6 +28,9 @@ static void print_verdict(const od_verdict *v) {
                r->reason, r->signature);
         any = true;
     }
+    char needed[LINE];
+    if (v->evidence && od_evidence_needed_text(needed, sizeof needed, v->evidence)[0])
+        printf("tolerance  %s\n", needed);
     if (!any && v->reason[0]) printf("verdict    %s: %s\n", od_outcome_name(v->outcome), v->reason);
 }
 
@@ -63,11 +65,6 @@ static void print_range(const char *name, size_t low, size_t high) {
         printf(", %s %zu to %zu", name, low, high);
 }
 
-/* A NaN's sign means nothing, and printf shows it. */
-static double unsigned_nan(double x) {
-    return isnan(x) ? (double)NAN : x;
-}
-
 static void print_spread(const od_parting *p) {
     const od_extent *r = &p->extent;
     if (r->n == 0) return;
@@ -86,8 +83,8 @@ static void print_parting(const od_explanation *x) {
            od_call_place_text(text, sizeof text, &p->place));
     if (p->structure[0]) return;
     printf("worst      %s: fast path %.9g, reference %.9g", od_explain_coordinates(text, sizeof text, x, p->worst),
-           unsigned_nan(p->at_fast), unsigned_nan(p->at_ref));
-    if (p->has_truth) printf(", float64 %.12g", unsigned_nan(p->at_truth));
+           od_unsigned_nan(p->at_fast), od_unsigned_nan(p->at_ref));
+    if (p->has_truth) printf(", float64 %.12g", od_unsigned_nan(p->at_truth));
     if (p->pair.mismatch > 0)
         printf("\napart      %zu of %zu values are NaN or Inf in one engine alone\n", p->pair.mismatch, p->pair.n);
     else
@@ -148,7 +145,7 @@ static void print_rerun(const od_rerun_parting *r, const od_config *config, cons
     if (r->stage != SIZE_MAX) printf(" (%s)", od_stage_text(stage, sizeof stage, config, r->stage));
     printf(", %s", od_call_place_text(place, sizeof place, &r->place));
     if (r->again)
-        printf(": [%zu] was %.9g, is %.9g\n", r->index, unsigned_nan(r->was), unsigned_nan(r->is));
+        printf(": [%zu] was %.9g, is %.9g\n", r->index, od_unsigned_nan(r->was), od_unsigned_nan(r->is));
     else
         printf("; at a second look that tensor was the same: it is not the same each time\n");
 }
@@ -172,7 +169,9 @@ static enum od_status explain_reruns(const od_judge *j, const od_evidence *ev, o
 static void explain_others(const od_verdict *v) {
     for (unsigned i = 0; i < OD_ORACLES; i++) {
         const od_oracle *oracle = od_oracle_at(i);
-        if (oracle == &od_oracle_accuracy || oracle == &od_oracle_finite || oracle == &od_oracle_determinism) continue;
+        if (oracle == &od_oracle_accuracy || oracle == &od_oracle_finite || oracle == &od_oracle_determinism ||
+            oracle == &od_oracle_envelope)
+            continue;
         if (has_finding(v, oracle)) printf("%s: no matter of values: %s\n", oracle->name, v->ruling[i].reason);
     }
     if (strncmp(v->signature, "expect/", 7) == 0) printf("%s\n", v->reason);
@@ -209,8 +208,6 @@ static int explain(od_judge *j, const od_verdict *v, const char *path, const od_
 
 static enum od_status prepare(od_batch **b, od_case *c, const od_args *args, od_error *e) {
     if (args->n_rest != 1) return od_fail(e, OD_BAD_INPUT, "explain: which case? Give the path of one case file");
-    if (args->json || args->junit)
-        return od_fail(e, OD_BAD_INPUT, "explain: takes no --json and no --junit; run and replay write results");
     enum od_status s = od_batch_create(b, args, false, e);
     if (s == OD_OK) s = od_case_read(c, args->rest[0], e);
     if (s == OD_OK) s = od_batch_prepare(*b, c, e);
@@ -239,8 +236,23 @@ static int run(const od_args *args) {
     return code;
 }
 
+static const struct argp_option options[] = {
+    {"ref", OD_KEY_REF, "ENGINE", 0, "Reference engine (default ref)", 1},
+    {"fast", OD_KEY_FAST, "ENGINE", 0, "Fast path (default gpu where a device is found, else twin)", 1},
+    {"set", OD_KEY_SET, "NAME=VALUE", 0, "Put a switch over the case's own. Repeatable", 1},
+    {"model", OD_KEY_MODEL, "DIR", 0, "Weights of config.json and model.safetensors instead of the case's own", 1},
+    {"policy", OD_KEY_POLICY, "NAME", 0, "contract", 1},
+    {"only", OD_KEY_ONLY, "ORACLE", 0, "Ask this oracle, or one relation (consistency/batch). Repeatable", 1},
+    {"require", OD_KEY_REQUIRE, "ORACLE", 0, "Exit 4 unless this oracle came to a verdict. Repeatable", 1},
+    {"arbiter", OD_KEY_ARBITER, 0, 0, "Exit 1 as well where a class of tensors together is too far from float64", 1},
+    {"known", OD_KEY_KNOWN, "FILE", 0, "Known issues: their findings are KNOWN until the day that each names", 1},
+    {"weights", OD_KEY_WEIGHTS, 0, 0, "Change every weight tensor in turn: is it read at all?", 1},
+    {"quiet", OD_KEY_QUIET, 0, 0, "Print only what parts", 2},
+    {"out", OD_KEY_OUT, "DIR", 0, "Write the heat map as SVG into DIR", 2},
+    {0}};
+
 const od_command od_cmd_explain = {.name = "explain",
                                    .usage = "CASE",
                                    .about = "Say where in the model and in the schedule the engines part",
-                                   .common = true,
+                                   .options = options,
                                    .run = run};

@@ -34,6 +34,7 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
         snprintf(path, sizeof path, "seed %llu index %llu profile %s", (unsigned long long)a->seed,
                  (unsigned long long)(a->index + i), a->profile ? a->profile : "default");
         od_case_generate(&c, a->seed, a->index + i, profile);
+        od_batch_drawn(b, od_seconds() - now);
         s = od_batch_prepare(b, &c, e);
         if (s == OD_OK) s = od_batch_case(b, &c, path, e);
         if (progress && now - shown > 0.25) {

@@ -6,9 +6,9 @@
 #include "oracles/worker.h"
 
 static const od_command *const commands[] = {
-    &od_cmd_run,     &od_cmd_replay, &od_cmd_fuzz,   &od_cmd_new,      &od_cmd_show,
-    &od_cmd_explain, &od_cmd_bisect, &od_cmd_shrink, &od_cmd_forward,  &od_cmd_compare,
-    &od_cmd_report,  &od_cmd_list,   &od_cmd_bench,  &od_cmd_baseline, &od_cmd_worker,
+    &od_cmd_run,    &od_cmd_replay,   &od_cmd_fuzz,      &od_cmd_new,     &od_cmd_show,   &od_cmd_explain,
+    &od_cmd_bisect, &od_cmd_shrink,   &od_cmd_forward,   &od_cmd_compare, &od_cmd_report, &od_cmd_list,
+    &od_cmd_bench,  &od_cmd_baseline, &od_cmd_calibrate, &od_cmd_worker,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -20,7 +20,7 @@ int od_complain(const od_error *e) {
 static void print_help(void) {
     printf("Usage: oracle-diff COMMAND [OPTION…] [ARGUMENT…]\n\n"
            "Runs cases through a reference and a fast path of one transformer, and judges the difference.\n\n");
-    for (size_t i = 0; i < COMMANDS; i++) printf("  %-8s %s\n", commands[i]->name, commands[i]->about);
+    for (size_t i = 0; i < COMMANDS; i++) printf("  %-9s %s\n", commands[i]->name, commands[i]->about);
     printf("\n`oracle-diff COMMAND --help` lists a command's options.\n"
            "Exit: 0 pass; 1 a finding; 2 bad usage or input; 3 the environment lacks something, or an error;\n"
            "4 nothing was compared, or a required oracle was inconclusive.\n");

@@ -77,6 +77,9 @@ static char *details(const char *name, const od_verdict *v, const char *finding,
         if (v->ruling[i].outcome == OD_FINDING && (v->asked >> i & 1))
             fprintf(f, "  %-12s%s\n              %s\n", od_oracle_at(i)->name, v->ruling[i].reason,
                     v->ruling[i].signature);
+    char needed[160];
+    if (v->evidence && od_evidence_needed_text(needed, sizeof needed, v->evidence)[0])
+        fprintf(f, "  tolerance   %s\n", needed);
     if (strncmp(v->signature, "expect/", 7) == 0) fprintf(f, "  %s\n", v->reason);
     if (v->evidence && v->evidence->arbitration.ran) {
         const od_arbitration *a = &v->evidence->arbitration;
@@ -193,4 +196,33 @@ bool od_nearness_print(const od_tally *t) {
     const bool ok = od_grid_print(columns, COLUMNS, 0x3e, cells, n);
     for (size_t i = 0; i < COLUMNS * n; i++) free((void *)(uintptr_t)cells[i]);
     return ok;
+}
+
+bool od_kinds_print(const od_kinds *kinds) {
+    static const char *const columns[] = {"KIND OF FINDING", "FINDINGS", "FIRST"};
+    const char *cells[OD_KINDS * 3] = {0};
+    uint64_t all = kinds->more;
+    bool ok = true;
+    for (size_t i = 0; i < kinds->n; i++) all += kinds->kind[i].n;
+    if (all < 2) return true;
+    for (size_t i = 0; i < kinds->n; i++) {
+        cells[3 * i] = kinds->kind[i].pattern;
+        cells[3 * i + 1] = formatted("%llu", (unsigned long long)kinds->kind[i].n);
+        cells[3 * i + 2] = kinds->kind[i].first;
+        ok = ok && cells[3 * i + 1];
+    }
+    ok = ok && od_grid_print(columns, 3, 2, cells, kinds->n);
+    for (size_t i = 0; i < kinds->n; i++) free((void *)(uintptr_t)cells[3 * i + 1]);
+    if (kinds->more) printf("and %llu of further kinds\n", (unsigned long long)kinds->more);
+    return ok;
+}
+
+static int decimals(double seconds) {
+    return seconds >= 100 ? 0 : seconds >= 1 ? 1 : 4;
+}
+
+void od_spent_print(const od_spent *s) {
+    printf("judging %.*f s (%.1f %% of the engines' %.*f s), arbiter %.*f s, generation %.*f s\n", decimals(s->judging),
+           s->judging, 100 * od_spent_share(s), decimals(s->engines), s->engines, decimals(s->arbiter), s->arbiter,
+           decimals(s->generation), s->generation);
 }

@@ -67,6 +67,7 @@ static void show_options(const od_case *c) {
     for (size_t i = 0; od_options_name(i); i++)
         printf(" %s=%s", od_options_name(i), od_options_value(&c->options, i, value, sizeof value));
     printf("\n");
+    if (c->only_scaler) printf("compare    the scaler's loc and scale alone\n");
     printf("expect     %s\n", c->expect[0] ? c->expect : "pass");
     if (!c->found_verdict[0]) return;
     printf("found      %s %s\n           %s, value %g, bound %g\n           %s\n", c->found_verdict, c->found_signature,

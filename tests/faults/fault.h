@@ -13,7 +13,13 @@
     X(SCALER, "scaler-bessel",                                                                                         \
       "Bessel's correction the wrong way round: not in the causal scaler, but in the global one")                      \
     X(EDGE, "graph-missing-edge", "the side stream of the captured graph does not wait for the unembedding")           \
-    X(FROZEN, "graph-frozen-argument", "the captured graph keeps the position of the call that captured it")
+    X(FROZEN, "graph-frozen-argument", "the captured graph keeps the position of the call that captured it")           \
+    X(SHAPE, "graph-shape", "a captured graph also serves longer windows than the one that it was captured with")      \
+    X(CARRY, "scaler-carry", "the causal scaler's sums begin anew behind the first decode step")                       \
+    X(RESCALE, "softmax-tile", "attention past a tile of keys: a new maximum does not rescale the sums before it")     \
+    X(GROUP, "group-mask", "space-wise attention sees the variates of other groups")                                   \
+    X(NORM, "fused-norm", "the fused chain's RMSNorm leaves the last feature out of its mean of squares")              \
+    X(FEEDBACK, "feedback-row", "an own patch is the forecast of the row before")
 
 enum od_fault {
     OD_FAULT_NONE,

@@ -98,6 +98,28 @@ START_TEST(bytes_are_counted_live_and_peak) {
 }
 END_TEST
 
+/* On the device under test. The driver counts in pieces of its own, 2 MiB on a GPU. */
+START_TEST(what_the_driver_says_is_in_use_follows_what_is_taken) {
+    const od_device_ops *ops = test_device();
+    const od_options options = od_options_default();
+    const size_t bytes = (size_t)64 << 20, piece = (size_t)4 << 20;
+    od_heap own = {0};
+    od_device *d;
+    od_device_stats before, during, after;
+    void *x;
+    ck_assert_msg(!ops->open(&d, &options, &own, &err), "%s", err.text);
+    ops->stats(d, &before);
+    ck_assert(!ops->alloc(d, &x, bytes, "x", &err));
+    ops->stats(d, &during);
+    ck_assert(!ops->free(d, x, &err));
+    ops->stats(d, &after);
+    ck_assert_uint_ge(during.used, before.used + bytes);
+    ck_assert_uint_le(during.used, before.used + bytes + piece);
+    ck_assert_uint_eq(after.used, before.used);
+    ops->close(d);
+}
+END_TEST
+
 START_TEST(an_impossible_size_is_an_error_value) {
     void *p = NULL;
     ck_assert_int_eq(twin()->alloc(dev, &p, SIZE_MAX - 10, "huge", &err), OD_NO_MEMORY);
@@ -283,6 +305,7 @@ Suite *suite_device(void) {
     tcase_add_loop_test(tc, a_write_outside_is_found_when_its_buffer_is_freed, 0, 2);
 #endif
     tcase_add_test(tc, bytes_are_counted_live_and_peak);
+    tcase_add_test(tc, what_the_driver_says_is_in_use_follows_what_is_taken);
     tcase_add_test(tc, an_impossible_size_is_an_error_value);
     tcase_add_test(tc, a_capture_runs_nothing_and_a_replay_all);
     tcase_add_test(tc, a_stream_left_behind_fails_the_capture);

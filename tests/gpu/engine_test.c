@@ -210,6 +210,64 @@ START_TEST(poisoned_scratch_changes_nothing) {
 }
 END_TEST
 
+/* Two sessions in turn, the second batch 1 of other length; each call's loc goes behind the last one's. */
+static size_t play_pair(float *to, od_engine *en, bool scrambled) {
+    od_session *s[2] = {session(en, 1, 2, STEPS), session(en, 1, 3, STEPS)};
+    size_t at = 0;
+    for (int call = 0; call < 8; call++) {
+        od_session *now = s[call % 2];
+        const size_t first = call % 2 ? 9 : 20;
+        if (scrambled) ck_assert(!test_engine()->scramble_undeclared(en, &err));
+        if (call < 2)
+            prefill(now, first);
+        else if (call < 6)
+            decode(now, first + (size_t)(call / 2 - 1) * 4);
+        else
+            ck_assert_msg(!test_engine()->decode(now, NULL, &err), "%s", err.text);
+        size_t n;
+        float *loc = loc_of(now, &n);
+        memcpy(to + at, loc, n * sizeof *loc);
+        at += n;
+        free(loc);
+    }
+    for (int i = 0; i < 2; i++) test_engine()->session_close(s[i]);
+    return at;
+}
+
+/* Every combination of graph, cache and fused. */
+START_TEST(what_a_call_must_not_depend_on_may_be_overwritten_before_it) {
+    static float plain[8 * 3 * STEPS], scrambled[8 * 3 * STEPS];
+    od_options options = od_options_default();
+    options.graph = _i % 2;
+    options.fused = _i / 2 % 2;
+    options.cache = (enum od_cache)(_i / 4);
+    od_engine *en = engine(&options);
+    const size_t n = play_pair(plain, en, false), m = play_pair(scrambled, en, true);
+    ck_assert_uint_eq(n, m);
+    for (size_t i = 0; i < n; i++) ck_assert(isfinite(plain[i]));
+    ck_assert_mem_eq(plain, scrambled, n * sizeof *plain);
+    test_engine()->destroy(en);
+}
+END_TEST
+
+START_TEST(answers_end_where_memory_is_overwritten) {
+    const od_options options = od_options_default();
+    od_outputs out;
+    od_engine *en = engine(&options);
+    od_session *s = session(en, 1, 2, STEPS);
+    prefill(s, 20);
+    ck_assert(!test_engine()->outputs(s, &out, &err));
+    const float *df = out.tensor[0].data;
+    ck_assert(isfinite(df[0]));
+    ck_assert(!test_engine()->scramble_undeclared(en, &err));
+    ck_assert(isnan(df[0])); /* borrowed until the next call: the memory is still the session's */
+    ck_assert_int_eq(test_engine()->outputs(s, &out, &err), OD_BAD_INPUT);
+    decode(s, 20);
+    ck_assert(!test_engine()->outputs(s, &out, &err));
+    test_engine()->destroy(en);
+}
+END_TEST
+
 /* Each refused call leaves the session as it was. */
 START_TEST(bad_input_is_refused_and_named) {
     const od_options options = od_options_default();
@@ -303,6 +361,8 @@ Suite *suite_engine(void) {
     tcase_add_test(tc, past_the_limit_of_captures_launches_are_plain_and_counted);
     tcase_add_test(tc, a_larger_session_drops_graphs_that_hold_old_addresses);
     tcase_add_test(tc, poisoned_scratch_changes_nothing);
+    tcase_add_loop_test(tc, what_a_call_must_not_depend_on_may_be_overwritten_before_it, 0, 12);
+    tcase_add_test(tc, answers_end_where_memory_is_overwritten);
     tcase_add_test(tc, bad_input_is_refused_and_named);
     tcase_add_test(tc, every_failing_allocation_is_an_error_and_leaves_the_engine_usable);
     tcase_add_test(tc, closing_a_session_gives_its_memory_back);

@@ -8,7 +8,7 @@
 #include "model/file.h"
 #include "model/suites.h"
 
-static const char *const folders[] = {"corpus/forward", "corpus/validation", "corpus/base"};
+static const char *const folders[] = {"corpus/forward", "corpus/validation", "corpus/known", "corpus/base"};
 
 /* Calls check(path, c) for each *.json of the folder; returns their number. */
 static unsigned each_case(const char *folder, void (*check)(const char *path, const od_case *c)) {
@@ -65,7 +65,7 @@ static unsigned n_real;
 static void check_domain(const char *path, const od_case *c) {
     ck_assert_msg(od_case_in_domain(c), "%s is not where the contract is meant to hold", path);
     ck_assert_msg(c->note[0], "%s has no note for its reader", path);
-    ck_assert_str_eq(c->expect, "pass");
+    ck_assert_int_eq(strcmp(c->expect, "pass") != 0, strstr(path, "corpus/known/") != NULL);
     for (unsigned s = 0; s < od_case_sessions(c); s++) {
         od_series series;
         od_error e = {0};

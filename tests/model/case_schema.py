@@ -59,6 +59,7 @@ BROKEN = {
     "samples": lambda d: d.update(forecast="samples"),
     "cache on": lambda d: d["options"].update(cache="on"),
     "graph 1": lambda d: d["options"].update(graph=1),
+    "compare loc": lambda d: d.update(compare="loc"),
     "empty expect": lambda d: d.update(expect=""),
     "half a finding": lambda d: d.update(finding={"verdict": "FINDING"}),
 }
@@ -71,7 +72,7 @@ def main(root):
     validator = jsonschema.Draft202012Validator(schema)
     failures = 0
     example = root / "model" / "case.example.json"
-    files = [example, *sorted((root / "corpus").rglob("*.json"))]
+    files = [example, *sorted(f for f in (root / "corpus").rglob("*.json") if f.name != "known-issues.json")]
     for path in files:
         try:
             errors = [f"{e.json_path}: {e.message}" for e in validator.iter_errors(load(path))]

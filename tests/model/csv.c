@@ -174,6 +174,7 @@ START_TEST(a_decimal_comma_changes_nothing) {
     ck_assert_int_eq(parse(&csv, "a,b\n1.5,2\n", NULL), OD_OK);
     ck_assert(csv.value[0] == 1.5f && csv.value[1] == 2);
     od_csv_free(&csv);
+    setlocale(LC_NUMERIC, "C");
 }
 END_TEST
 

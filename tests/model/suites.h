@@ -11,6 +11,7 @@ Suite *suite_file(void);
 Suite *suite_options(void);
 Suite *suite_config(void);
 Suite *suite_safetensors(void);
+Suite *suite_safetensors_write(void);
 Suite *suite_model(void); /* the weight table and generated weights */
 Suite *suite_load(void);  /* checkpoints */
 Suite *suite_rope(void);
@@ -18,7 +19,9 @@ Suite *suite_series(void);
 Suite *suite_csv(void);
 Suite *suite_case(void);
 void case_files_add(Suite *s); /* the part of suite_case that needs files */
+Suite *suite_case_series(void);
 Suite *suite_generate(void);
+Suite *suite_domain(void);
 
 /* Fixtures: a fresh folder for each test, removed with all that is in it. */
 void scratch_setup(void);

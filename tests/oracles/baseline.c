@@ -194,6 +194,24 @@ START_TEST(answers_that_were_touched_are_refused) {
 }
 END_TEST
 
+/* Of a time when neither the card nor its driver was written down. */
+START_TEST(an_older_list_is_read) {
+    char path[64], place[1200] = "", text[2000];
+    for (int i = 0; i < OD_ORIGIN_FACTS; i++)
+        if (i != OD_ORIGIN_CARD && i != OD_ORIGIN_DRIVER)
+            snprintf(place + strlen(place), sizeof place - strlen(place), "%s\"%s\": \"x\"", i ? ", " : "",
+                     od_origin_name(i));
+    snprintf(path, sizeof path, "%s/baseline.json", dir);
+    snprintf(text, sizeof text, "{\"format\": 1, \"place\": {%s}, \"cases\": []}", place);
+    ck_assert(!od_file_write(path, text, strlen(text), &err));
+    od_baseline_free(&b);
+    ck_assert_msg(!od_baseline_read(&b, dir, &err), "%s", err.text);
+    ck_assert_str_eq(b.place.fact[OD_ORIGIN_DRIVER], "not known");
+    ck_assert_str_eq(b.place.fact[OD_ORIGIN_CARD], "not known");
+    ck_assert_str_eq(b.place.fact[OD_ORIGIN_TOOLKIT], "x");
+}
+END_TEST
+
 START_TEST(a_list_that_is_wrong_is_refused) {
     char path[64], place[1200] = "";
     static const struct {
@@ -244,6 +262,7 @@ Suite *suite_baseline(void) {
     tcase_add_test(t, what_breaks_the_contract_counts_only_where_it_holds);
     tcase_add_test(t, names_of_files_are_plain);
     tcase_add_test(t, answers_that_were_touched_are_refused);
+    tcase_add_test(t, an_older_list_is_read);
     tcase_add_test(t, a_list_that_is_wrong_is_refused);
     suite_add_tcase(s, t);
     return s;

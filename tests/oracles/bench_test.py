@@ -118,6 +118,28 @@ def golden_weights_can_be_timed():
     assert lines[0]["shape"]["context"] == 16 * 8 and "mini-base" in out
 
 
+def results_and_baselines_name_the_card_and_its_driver():
+    case = os.path.join(SOURCE, "corpus/forward/one-patch.json")
+    environment = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="od-card-") as place:
+        results, folder = os.path.join(place, "r.jsonl"), os.path.join(place, "b")
+        try:
+            os.environ["LD_LIBRARY_PATH"] = FAKE_NVML
+            subprocess.run([PROGRAM, "run", case, *PAIR, "--json", results], check=True, capture_output=True, timeout=240)
+            subprocess.run([PROGRAM, "baseline", "save", folder, case, "--fast", "twin"], check=True,
+                           capture_output=True, timeout=240)
+            os.environ["OD_FAKE_NVML"] = "none"
+            checked = subprocess.run([PROGRAM, "baseline", "check", folder, "--fast", "twin"], check=True,
+                                     capture_output=True, text=True, timeout=240).stdout.splitlines()
+        finally:
+            os.environ.clear()
+            os.environ.update(environment)
+        with open(results, encoding="utf-8") as f:
+            where = json.loads(f.readline())["environment"]
+    assert (where["card"], where["driver"]) == ("A Card", "580.1"), where
+    assert {"card      A Card -> none", "driver    580.1 -> none"} <= set(checked), checked
+
+
 def the_card_is_read_where_there_is_one():
     """Through a libnvidia-ml.so.1 whose figures are known; its load is 20 and 60 % in turn."""
     environment = dict(os.environ)
@@ -138,7 +160,8 @@ def the_card_is_read_where_there_is_one():
 
 
 CHECKS = (bad_arguments_are_one_line_and_exit_2, every_call_is_counted_once, one_engine_alone_has_no_ratio,
-          a_planted_slowdown_shows, golden_weights_can_be_timed, the_card_is_read_where_there_is_one)
+          a_planted_slowdown_shows, golden_weights_can_be_timed,
+          results_and_baselines_name_the_card_and_its_driver, the_card_is_read_where_there_is_one)
 for check in CHECKS:
     check()
     print("ok", check.__name__)

@@ -79,6 +79,14 @@ static int with_graph_or_streams(const od_options *o) {
     return o->graph || o->streams > 1 ? LOC : HONEST;
 }
 
+static int without_fused(const od_options *o) {
+    return o->fused ? HONEST : LOC;
+}
+
+static int without_graph_or_cache(const od_options *o) {
+    return o->graph || o->cache != OD_CACHE_OFF ? HONEST : LOC;
+}
+
 static int elsewhere_without_graph(const od_options *o) {
     return o->graph ? LOC : SCALE;
 }
@@ -183,14 +191,32 @@ END_TEST
 START_TEST(no_switch_matters_to_what_shows_without_any) {
     bisect(finding, RUNS);
     ck_assert_int_eq(b.answer, OD_BISECT_ALWAYS);
-    ck_assert_uint_eq(b.n_off + b.n_on, 0);
-    ck_assert_uint_eq(b.n_setting, 8); /* the case, six turns, all plain; no pairs */
+    ck_assert_uint_eq(b.n_off + b.n_on + b.n_hides, 0);
+    ck_assert_uint_eq(b.n_setting, 9); /* the case, six turns, all plain; no pairs; fused=on */
+    ck_assert(b.setting[8].options.fused);
+    ck_assert_int_eq(b.setting[8].state, OD_BISECT_SHOWS);
     const char *const plain[] = {"graph=off", "cache=off", "streams=1", "captures=1", "order=0"};
     for (int i = 0; i < 5; i++) ck_assert_int_eq(od_options_set(&c.options, plain[i], &e), OD_OK);
     bisect(finding, RUNS);
     ck_assert_int_eq(b.answer, OD_BISECT_ALWAYS);
     ck_assert_uint_eq(b.turnable, 0);
-    ck_assert_uint_eq(b.runs, OD_BISECT_SHOWN);
+    ck_assert_uint_eq(b.runs, OD_BISECT_SHOWN + OD_BISECT_HIDING);
+}
+END_TEST
+
+/* What is plain in the case and hides it: the path that is wrong is the plain one. */
+START_TEST(what_shows_without_any_switch_may_vanish_with_one) {
+    fake_fast_knobs.where = without_fused;
+    bisect(finding, RUNS);
+    ck_assert_int_eq(b.answer, OD_BISECT_ALWAYS);
+    has_sets(b.hides, b.n_hides, (const char *const[]){"fused", NULL});
+    ck_assert(b.setting[b.hides[0].at].options.fused && b.setting[b.hides[0].at].options.graph);
+    ck_assert_uint_eq(b.setting[b.hides[0].at].clean, b.repeats);
+    c.options.graph = false;
+    c.options.cache = OD_CACHE_OFF;
+    fake_fast_knobs.where = without_graph_or_cache;
+    bisect(finding, RUNS);
+    has_sets(b.hides, b.n_hides, (const char *const[]){"graph", "cache", NULL});
 }
 END_TEST
 
@@ -383,6 +409,7 @@ Suite *suite_bisect(void) {
     tcase_add_test(t, two_that_are_needed_are_each_enough_to_turn_off);
     tcase_add_test(t, where_either_is_enough_both_must_be_turned_off);
     tcase_add_test(t, no_switch_matters_to_what_shows_without_any);
+    tcase_add_test(t, what_shows_without_any_switch_may_vanish_with_one);
     tcase_add_test(t, another_finding_of_the_oracle_is_not_vanished);
     tcase_add_test(t, a_switch_is_judged_where_one_of_its_turns_is);
     tcase_add_test(t, what_cannot_run_is_not_vanished);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRAPH, CACHE, ABA, BATCH, GROUPS, SESSIONS, RECOMPUTE, CHUNKS, VARIATES, LATER };
+enum { GRAPH, CACHE, ABA, BATCH, GROUPS, SESSIONS, RECOMPUTE, CHUNKS, VARIATES, LATER, RECOMPUTE_CALL };
 enum { LOC, MEAN, SCALER_SCALE, TENSORS };
 
 causal_knobs causal;
@@ -120,6 +120,7 @@ static bool is_off(const od_session *s) {
 static double error_of(const od_session *s, size_t row) {
     switch (causal.broken) {
     case RECOMPUTE: return s->engine->options.cache == OD_CACHE_OFF ? causal.by : 0;
+    case RECOMPUTE_CALL: return s->engine->options.cache == OD_CACHE_OFF ? causal.by * s->decodes : 0;
     case CHUNKS: return causal.by * s->decodes;
     case VARIATES: return causal.by * (double)(row % s->variates);
     case LATER: return s->decodes ? 0 : causal.by * (double)s->x[row * s->limit + s->n_step - 1];

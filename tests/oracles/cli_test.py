@@ -22,11 +22,12 @@ def bad_usage_is_one_line_and_exit_2():
     refuses(2, "which case", "explain")
     refuses(2, "which case", "explain", "good.json", "good.json")
     refuses(2, "--json", "explain", "good.json", "--json", "r.jsonl")
+    refuses(2, "--junit", "explain", "good.json", "--junit", "r.xml")
     refuses(2, "which case", "run")
     refuses(2, "which folder", "replay")
     refuses(2, "--nonsense", "run", "--nonsense", "x.json")
     refuses(2, "--json", "run", "--json")
-    refuses(2, "contract", "run", "--policy", "envelope", write("good.json", GOOD))
+    refuses(2, "contract", "run", "--policy", "strict", write("good.json", GOOD))
     refuses(2, "vacuity", "run", "--only", "everything", "good.json")
     refuses(2, "vacuity", "run", "--require", "everything", "good.json")
     refuses(2, "graph", "run", "--set", "grph=on", "good.json")
@@ -112,13 +113,14 @@ def help_and_lists_are_exit_0():
     for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list", "bench", "baseline", "bisect",
                     "shrink", "explain", "worker"):
         assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
+    assert "--json" not in exits(0, "explain", "--help").stdout  # it would be refused
     listed = exits(0, "list").stdout
     for word in ("ref64", "twin", "exec:COMMAND", "accuracy", "determinism", "toto-open-base", "captures"):
         assert word in listed, word
     oracles = exits(0, "list", "--oracles").stdout
     assert [l.split()[0] for l in oracles.splitlines() if l.startswith("consistency")] == ["consistency"] + [
         "consistency/" + r for r in ("graph", "cache", "aba", "batch", "groups", "sessions", "recompute", "chunks",
-                                     "variates", "later")]
+                                     "variates", "later", "recompute-call")]
 
 
 @check
@@ -195,6 +197,9 @@ def isolated_engines_answer_bit_by_bit_as_those_in_process():
         exits(0, "run", case, "--fast", "twin", *options, "--json", "r.jsonl", "--arbiter", "--only", "accuracy")
         line = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]
         lines.append((line["tensors"], line["signature"], line["arbiter"], line["engines"]))
+        with open("r.jsonl", encoding="utf-8") as f:
+            told = [t for t in json.loads(f.readline())["not_checked"] if "in its worker" in t]
+        assert len(told) == len(options), told
     assert lines[0] == lines[1] and lines[0][0]
     refuses(3, "no answer to hello within 1e-06 s", "run", case, "--isolate", "--fast", "twin", "--timeout", "0.000001")
     refuses(2, "descriptor 3", "worker", "--engine", "twin")
@@ -343,6 +348,10 @@ def fuzz_counts_cases_and_is_repeatable():
     assert [l.get("hash") for l in a] == [l.get("hash") for l in b]
     assert [l.get("tensors") for l in a] == [l.get("tensors") for l in b]
     assert "\r" not in done.stderr, "a progress line where no terminal is"
+    spent, line = a[-1]["spent"], [l for l in done.stdout.splitlines() if l.startswith("judging ")]
+    assert all(spent[k] > 0 for k in ("engines", "judging", "generation")) and spent["arbiter"] >= 0, spent
+    assert abs(sum(sum(l["spent"].values()) - l["seconds"] for l in a[1:-1])) < 1e-6
+    assert len(line) == 1 and f"({100 * spent['judging'] / spent['engines']:.1f} % of the engines' " in line[0], line
     reproduce = a[1]["command"]
     assert "new --seed 1 --index 0 --profile rate" in reproduce or "findings" in reproduce
 

@@ -343,9 +343,13 @@ START_TEST(the_heat_map_shows_every_stage_and_fits) {
     for (char *line = strtok(map, "\n"); line; line = strtok(NULL, "\n")) {
         ck_assert_uint_le(strlen(line), 100);
         if (strncmp(line, "layer 0", 7) != 0) continue;
+        ck_assert_msg(strstr(line, "| no number   0.0e+00 <") != NULL, "%s", line);
         ck_assert_uint_eq(strchr(line, '|') - line + 1 + 400 / 9, strchr(line, '!') - line);
         ck_assert(strchr(strchr(line, '!') + 1, '!') == NULL);
     }
+    free(map);
+    map = printed(true);
+    ck_assert(strstr(map, "fast path no number, reference 0.00e+00, parts") != NULL);
     free(map);
 }
 END_TEST

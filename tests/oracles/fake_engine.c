@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "oracles/oracle.h"
@@ -10,6 +11,7 @@
 enum {
     TENSORS = 6,
     HIDDEN = 2,
+    HIDDEN_BLOCKS = 64,
     MEAN = 3,
     SCALER_LOC = 4,
     SCALER_SCALE = 5,
@@ -25,6 +27,9 @@ struct od_engine {
     size_t patch, layers;
     int where; /* the knob's answer */
     unsigned number, resets, opens, live;
+    void *hidden[HIDDEN_BLOCKS], *pages[HIDDEN_BLOCKS];
+    size_t n_hidden, n_pages;
+    bool scrambled; /* since the last call */
     double weights; /* what they add to every answer */
     od_stats stats;
 };
@@ -88,6 +93,18 @@ void fake_large_case(od_case *c) {
     c->op[c->n_op++] = (od_op){.kind = OD_OP_PREFILL, .session = 1, .steps = 8};
 }
 
+static void spend(double microseconds) {
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((double)(now.tv_sec - start.tv_sec) * 1e6 + (double)(now.tv_nsec - start.tv_nsec) / 1e3 < microseconds);
+}
+
+static void take_time(fake_knobs *k) {
+    k->n_each++;
+    if (k->each_microseconds > 0) spend(k->each_microseconds);
+}
+
 static enum od_status probe(od_error *e) {
     return OD_OK;
 }
@@ -117,6 +134,7 @@ static double weight_term(const fake_knobs *k, const od_model *model) {
 
 static enum od_status create(fake_knobs *k, od_engine **out, const od_model *model, const od_options *options,
                              od_error *e) {
+    take_time(k);
     if (k->fail_engines && k->n_create >= k->fail_engines) return od_fail(e, OD_NO_MEMORY, "it was told to");
     od_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return od_fail(e, OD_NO_MEMORY, "no memory for a fake engine");
@@ -135,6 +153,7 @@ static enum od_status create(fake_knobs *k, od_engine **out, const od_model *mod
                                .host_peak = (size_t)(host * HONEST_HOST),
                                .device_live = HONEST_DEVICE,
                                .device_peak = (size_t)(factor * HONEST_DEVICE),
+                               .device_used = HONEST_DEVICE,
                                .math_mode = "float32",
                                .device = "fake",
                                .emulated = k->emulated,
@@ -152,7 +171,10 @@ static enum od_status create_fast(od_engine **out, const od_model *model, const 
 }
 
 static void destroy(od_engine *engine) {
+    if (engine) take_time(engine->k);
     if (engine) engine->k->n_live--;
+    for (size_t i = 0; engine && i < engine->n_hidden; i++) free(engine->hidden[i]);
+    for (size_t i = 0; engine && i < engine->n_pages; i++) munmap(engine->pages[i], engine->k->hidden_pages);
     free(engine);
 }
 
@@ -160,6 +182,7 @@ static enum od_status session_open(od_session **out, od_engine *engine, size_t b
                                    od_error *e) {
     od_session *s = calloc(1, sizeof *s);
     if (!s) return od_fail(e, OD_NO_MEMORY, "no memory for a fake session");
+    take_time(engine->k);
     *s = (od_session){.engine = engine, .batch = batch, .variates = variates, .number = engine->opens++};
     engine->k->n_open++;
     engine->live++;
@@ -170,17 +193,11 @@ static enum od_status session_open(od_session **out, od_engine *engine, size_t b
 }
 
 static void session_close(od_session *s) {
+    if (s) take_time(s->engine->k);
     if (s) s->engine->k->n_live--;
     if (s) s->engine->live--;
     for (int t = 0; s && t < TENSORS + HIDDEN; t++) free(s->data[t]);
     free(s);
-}
-
-static void spend(double microseconds) {
-    struct timespec start, now;
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    do clock_gettime(CLOCK_MONOTONIC, &now);
-    while ((double)(now.tv_sec - start.tv_sec) * 1e6 + (double)(now.tv_nsec - start.tv_nsec) / 1e3 < microseconds);
 }
 
 static int lie_tensor(const od_engine *engine) {
@@ -203,7 +220,8 @@ static bool is_mute(const od_session *s) {
 static void fill(od_session *s, int t, size_t n) {
     const fake_knobs *k = s->engine->k;
     double drift = (k->drift_runs ? s->engine->resets : 0) + (k->drift_opens ? s->number : 0) +
-                   (k->drift_engines ? s->engine->number : 0);
+                   (k->drift_engines ? s->engine->number : 0) +
+                   (k->reads_stale && s->call > 0 && s->engine->scrambled ? 1 : 0);
     if (k->drift_late && s->call == 0 && t != MEAN) drift = 0;
     for (size_t i = 0; i < n; i++)
         s->data[t][i] =
@@ -253,6 +271,7 @@ static enum od_status answer(od_session *s, size_t steps, od_error *e) {
     }
     s->call++;
     s->answered = true;
+    engine->scrambled = false;
     engine->stats.launches += 10;
     if (engine->options.graph && !k->no_replay) engine->stats.replays++;
     if (engine->options.graph && s->call == 1 && (k->captures_anew || engine->stats.captures == 0))
@@ -271,22 +290,44 @@ static void see(od_session *s, const od_window *w) {
 }
 
 static enum od_status prefill(od_session *s, const od_window *w, od_error *e) {
+    take_time(s->engine->k);
     see(s, w);
     size_t p = s->engine->patch;
     return answer(s, (w->n_step + p - 1) / p * p, e);
 }
 
 static enum od_status decode(od_session *s, const od_window *next, od_error *e) {
+    take_time(s->engine->k);
     see(s, next);
     if (s->engine->options.cache != OD_CACHE_OFF && !s->engine->k->no_hit) s->engine->stats.cache_hits++;
     return answer(s, s->engine->patch, e);
 }
 
+/* Touched, so that it is more than an address. */
+static void take_hidden(od_engine *engine) {
+    const fake_knobs *k = engine->k;
+    const size_t bytes = k->hidden_malloc + (engine->resets == 3 ? k->hidden_once : 0);
+    if (bytes && engine->n_hidden < HIDDEN_BLOCKS) {
+        void *block = malloc(bytes);
+        if (block) memset(block, 1, bytes);
+        engine->hidden[engine->n_hidden++] = block;
+    }
+    if (k->hidden_pages && engine->n_pages < HIDDEN_BLOCKS) {
+        void *pages = mmap(NULL, k->hidden_pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED) abort();
+        memset(pages, 1, k->hidden_pages);
+        engine->pages[engine->n_pages++] = pages;
+    }
+    engine->stats.device_used += k->hidden_device;
+}
+
 static enum od_status reset(od_session *s, od_error *e) {
     od_engine *engine = s->engine;
+    take_time(engine->k);
     s->call = 0;
     s->answered = false;
     engine->resets++;
+    take_hidden(engine);
     engine->k->n_reset++;
     engine->stats.host_live += engine->k->leak_host + (engine->resets == 3 ? engine->k->leak_once : 0);
     engine->stats.device_live += engine->k->leak_device;
@@ -294,6 +335,7 @@ static enum od_status reset(od_session *s, od_error *e) {
 }
 
 static enum od_status outputs(od_session *s, od_outputs *out, od_error *e) {
+    take_time(s->engine->k);
     if (!s->answered) return od_fail(e, OD_BAD_INPUT, "no call was made yet");
     bool missing = s->engine->k->lie == FAKE_MISSING;
     *out = (od_outputs){.n_tensor = (size_t)(count(s->engine) - missing),
@@ -306,13 +348,21 @@ static void stats(od_engine *engine, od_stats *out) {
 }
 
 static enum od_status recapture(od_engine *engine, od_error *e) {
+    take_time(engine->k);
     engine->k->n_recapture++;
     return OD_OK;
 }
 
 static enum od_status poison(od_engine *engine, od_error *e) {
+    take_time(engine->k);
     engine->k->n_poison++;
     return OD_OK;
+}
+
+static enum od_status scramble(od_engine *engine, od_error *e) {
+    engine->k->n_scramble++;
+    engine->scrambled = true;
+    return engine->k->fail_scramble ? od_fail(e, engine->k->fail_scramble, "it was told to") : OD_OK;
 }
 
 const od_engine_api *fake_ref(void) {
@@ -341,5 +391,6 @@ const od_engine_api *fake_fast(void) {
     api.create = create_fast;
     api.recapture = recapture;
     api.poison = poison;
+    api.scramble_undeclared = scramble;
     return &api;
 }

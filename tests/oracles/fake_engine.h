@@ -27,16 +27,22 @@ typedef struct fake_knobs {
     double add_small;
     unsigned steady; /* from that engine on only every second one lies; 0: all do */
 
-    bool drift_runs;                   /* answers depend on how often the engine's sessions were reset */
-    bool drift_opens;                  /* … on how many sessions were opened before */
-    bool drift_engines;                /* … on how many engines were created before */
-    bool drift_late;                   /* … but for the first call, where the mean alone does */
-    size_t leak_host, leak_device;     /* bytes kept with every reset */
-    size_t leak_once;                  /* host bytes kept by the third reset alone */
-    double peak_factor;                /* device peak with graph on, times the honest one; 0 = 1 */
-    double host_factor;                /* the same for the host */
+    bool drift_runs;    /* answers depend on how often the engine's sessions were reset */
+    bool drift_opens;   /* … on how many sessions were opened before */
+    bool drift_engines; /* … on how many engines were created before */
+    bool reads_stale;   /* a decode step depends on what the call before it left in shared memory */
+    enum od_status fail_scramble;
+    bool drift_late;                                   /* … but for the first call, where the mean alone does */
+    size_t leak_host, leak_device;                     /* bytes kept with every reset */
+    size_t hidden_malloc, hidden_pages, hidden_device; /* bytes a reset that no counter knows of: from malloc, pages of
+                                                        * its own, on the device; given back with the engine */
+    size_t hidden_once;                                /* the first so, by the third reset alone */
+    size_t leak_once;                                  /* host bytes kept by the third reset alone */
+    double peak_factor;                                /* device peak with graph on, times the honest one; 0 = 1 */
+    double host_factor;                                /* the same for the host */
     double microseconds, graph_factor; /* each call takes so long; with graph on so many times longer (0 = 1) */
-    double graph_jitter;               /* with graph on every other play takes so many times longer (0 = 1) */
+    double each_microseconds; /* every call of the interface but probe, can and stats takes so long besides; n_each */
+    double graph_jitter;      /* with graph on every other play takes so many times longer (0 = 1) */
     bool no_replay, no_hit;
     bool captures_anew; /* a graph with every prefill, not with the engine's first alone */
     bool emulated, rolled_back;
@@ -49,7 +55,8 @@ typedef struct fake_knobs {
     unsigned fail_engines; /* this one and later engines cannot be created; 0: all can */
 
     /* What was seen. */
-    unsigned n_create, n_open, n_reset, n_recapture, n_poison, n_live; /* n_live: engines and sessions not closed */
+    unsigned n_create, n_open, n_reset, n_recapture, n_poison, n_scramble,
+        n_live; /* n_live: engines and sessions not closed */
     struct {
         bool own;
         size_t n_step;
@@ -57,6 +64,7 @@ typedef struct fake_knobs {
     } seen[64];
     unsigned n_seen;
     size_t last_limit;
+    unsigned n_each;
     bool saw_tf32;
 } fake_knobs;
 

@@ -89,7 +89,7 @@ def what_is_no_engine_is_refused_in_one_line():
     shutil.copy(OTHER, "other.so")
     refuses(2, "exports no od_engine_entry", "run", "good.json", "--fast", "other.so")
     os.environ["FOREIGN"] = "abi"
-    refuses(2, "is built for engine ABI 3; this program has 2", "run", "good.json", "--fast", OBJECT)
+    refuses(2, "is built for engine ABI 4; this program has 3", "run", "good.json", "--fast", OBJECT)
     os.environ["FOREIGN"] = "name"
     refuses(2, "calls itself 'twin'", "run", "good.json", "--fast", OBJECT)
     del os.environ["FOREIGN"]

@@ -197,6 +197,20 @@ START_TEST(determinism_sees_one_bit_on_every_kind_of_rerun) {
 }
 END_TEST
 
+/* Played in order nothing is wrong: what the call before left is what the next one wants. */
+START_TEST(determinism_sees_a_call_that_depends_on_the_call_before) {
+    fake_fast_knobs.reads_stale = true;
+    run();
+    expect_finding(DETERMINISM, "determinism/df/decode/");
+    ck_assert_ptr_nonnull(strstr(v.reason, "over overwritten memory"));
+    ck_assert_uint_eq(fake_fast_knobs.n_scramble, 4); /* before each call of one play */
+    fake_fast_knobs = (fake_knobs){.fail_scramble = OD_DEVICE_FAULT};
+    run();
+    ck_assert_int_eq(v.outcome, OD_FINDING);
+    ck_assert_msg(strncmp(v.signature, "engine/", 7) == 0, "%s", v.signature);
+}
+END_TEST
+
 START_TEST(memory_sees_a_peak_above_its_bound_over_the_plain_path) {
     fake_fast_knobs.peak_factor = 1.5;
     run();
@@ -317,6 +331,28 @@ START_TEST(vacuity_sees_answers_that_are_all_zero) {
 }
 END_TEST
 
+/* The network's answers are wrong everywhere, and nobody looks. */
+START_TEST(vacuity_sees_that_the_scaler_alone_is_compared) {
+    lie(FAKE_ADD, 1, 1, 2, 0.01);
+    c.only_scaler = true;
+    run();
+    expect_finding(VACUITY, "vacuity/scaler/-/");
+    ck_assert_uint_eq(v.evidence->n_compared, 4 * 2);
+    ck_assert_ptr_nonnull(strstr(v.reason, "only the scaler's loc and scale are compared"));
+    strcpy(c.expect, "vacuity/scaler/-/*/*");
+    run();
+    ck_assert_int_eq(v.outcome, OD_KNOWN);
+    strcpy(c.expect, "vacuity/zero/-/*/*");
+    run();
+    ck_assert_int_eq(v.outcome, OD_FINDING);
+    strcpy(c.expect, "vacuity/scaler/-/*/*");
+    c.only_scaler = false;
+    fake_fast_knobs.lie = FAKE_HONEST;
+    run();
+    ck_assert_msg(strncmp(v.signature, "expect/absent/", 14) == 0, "%s", v.signature);
+}
+END_TEST
+
 START_TEST(vacuity_notes_calls_that_left_the_fast_path) {
     fake_fast_knobs.fallbacks = 1;
     run();
@@ -411,6 +447,7 @@ Suite *suite_oracles(void) {
     tcase_add_test(t, nan_in_both_engines_still_fails);
     tcase_add_test(t, finite_sees_values_replaced_by_one_engine_only);
     tcase_add_test(t, determinism_sees_one_bit_on_every_kind_of_rerun);
+    tcase_add_test(t, determinism_sees_a_call_that_depends_on_the_call_before);
     tcase_add_test(t, memory_sees_a_peak_above_its_bound_over_the_plain_path);
     tcase_add_test(t, memory_sees_leaks_on_host_and_device);
     tcase_add_test(t, memory_forgives_a_buffer_that_found_its_size);
@@ -419,6 +456,7 @@ Suite *suite_oracles(void) {
     tcase_add_test(t, speed_is_a_finding_only_if_even_the_best_pair_is_too_slow);
     tcase_add_test(t, vacuity_sees_a_fast_path_that_was_not_taken);
     tcase_add_test(t, vacuity_sees_answers_that_are_all_zero);
+    tcase_add_test(t, vacuity_sees_that_the_scaler_alone_is_compared);
     tcase_add_test(t, vacuity_notes_calls_that_left_the_fast_path);
     tcase_add_test(t, an_engine_that_faults_or_refuses_alone_is_a_finding);
     tcase_add_test(t, trouble_that_is_no_fault_is_told_apart);

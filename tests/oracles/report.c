@@ -308,13 +308,15 @@ START_TEST(written_results_are_read_back) {
     od_case_info info = {.path = "p.json", .name = "p", .finding = "", .command = "run p.json"};
     od_verdict v;
     od_tally t;
+    static od_kinds kinds;
     od_error e = {0};
     od_tally_init(&t);
     od_judge_case(&v, &judge, &c);
     od_tally_add(&t, &v, "p");
+    od_kinds_add(&kinds, &v, "p");
     ck_assert_int_eq(od_result_run(file, &run, &judge, 0, &e), OD_OK);
     ck_assert_int_eq(od_result_case(file, &info, &c, &v, &e), OD_OK);
-    ck_assert_int_eq(od_result_summary(file, &t, 1, false, 1, &e), OD_OK);
+    ck_assert_int_eq(od_result_summary(file, &t, &kinds, 1, false, 1, &e), OD_OK);
     char *text = report();
     first_line_is(text, "# Differential test report: FINDING in 1 of 1 cases");
     ck_assert_ptr_nonnull(strstr(text, "| p | FINDING | no number |"));

@@ -152,6 +152,27 @@ START_TEST(memory_grows_from_the_second_request_on) {
 }
 END_TEST
 
+/* Flat for so long, then a page with each request: the middle of all slopes is above 0 in both, the lower end of their
+ * interval in one (witness.c). A series that is not whole was broken off because nothing grew. */
+START_TEST(memory_judges_witnesses_by_the_lower_end) {
+    for (int w = 0; w < OD_WITNESSES; w++)
+        for (size_t flat = 7; flat <= 8; flat++) {
+            setup();
+            ev.witnessed.n = OD_WITNESS_REPEAT;
+            for (size_t i = 0; i < OD_WITNESS_REPEAT; i++)
+                ev.witnessed.bytes[w][i] = 10000 + (i < flat ? 0 : (i + 1 - flat) * 4096);
+            ck_assert_double_gt(od_slope_fit(ev.witnessed.bytes[w], OD_WITNESS_REPEAT, 3.09).value, 1000);
+            const od_ruling r = ask("memory");
+            ck_assert_int_eq(r.outcome, flat == 7 ? OD_FINDING : OD_PASS);
+            if (r.outcome == OD_FINDING) ck_assert_ptr_eq(strstr(r.reason, od_witness_name(w)), r.reason);
+            for (size_t i = 0; i < OD_WITNESS_REPEAT; i++) ev.witnessed.bytes[w][i] = 10000 * i;
+            ck_assert_int_eq(ask("memory").outcome, OD_FINDING);
+            ev.witnessed.n--;
+            ck_assert_int_eq(ask("memory").outcome, OD_PASS);
+        }
+}
+END_TEST
+
 START_TEST(vacuity_asks_for_replays_of_engines_that_have_graphs) {
     ev.fast_end.replays = 0;
     ck_assert_str_eq(ask("vacuity").subject, "graph");
@@ -279,6 +300,62 @@ START_TEST(what_is_not_contractual_is_not_counted_as_compared) {
 }
 END_TEST
 
+/* Two comparisons of one class: call 2 has the larger share by its MAE, call 1 the larger single difference. */
+START_TEST(the_smallest_tolerance_is_that_of_all_tensors) {
+    od_judge judge;
+    static od_verdict v;
+    double mae, max_abs;
+    char text[160];
+    od_judge_init(&judge, fake_ref(), fake_fast());
+    judge.setup.oracles = fake_oracles();
+    c.batch = 64;
+    od_judge_case(&v, &judge, &c);
+    ck_assert(od_evidence_needed(&mae, &max_abs, v.evidence) && mae == 0 && max_abs == 0);
+    ck_assert_str_eq(od_evidence_needed_text(text, sizeof text, v.evidence), "");
+    fake_fast_knobs.lie = FAKE_ADD;
+    fake_fast_knobs.tensor = 1;
+    fake_fast_knobs.call = 1;
+    fake_fast_knobs.element = 3;
+    fake_fast_knobs.add = 0x1p-16;     /* 1.526e-5 */
+    fake_fast_knobs.add_all = 0x1p-19; /* 1.907e-6 */
+    od_judge_case(&v, &judge, &c);
+    const od_row *row = &v.evidence->row[OD_TENSOR_LOC][OD_STEP_DECODE][1];
+    ck_assert_uint_eq(row->at.call, 1); /* of the decode: call 2 of the session */
+    ck_assert_double_eq(row->worst.max_abs, 0x1p-19);
+    ck_assert_double_eq(row->most_abs, 0x1p-16);
+    ck_assert(od_evidence_needed(&mae, &max_abs, v.evidence));
+    ck_assert_double_eq(mae, 0x1p-19);
+    ck_assert_double_eq(max_abs, 0x1p-16);
+    od_evidence_needed_text(text, sizeof text, v.evidence);
+    ck_assert_msg(strstr(text, "MAE 2.0e-06 and a difference of 1.6e-05 would have passed") == text, "%s", text);
+    fake_fast_knobs.lie = FAKE_NAN;
+    od_judge_case(&v, &judge, &c);
+    ck_assert(od_evidence_needed(&mae, &max_abs, v.evidence) && isnan(mae) && isnan(max_abs));
+    ck_assert_ptr_eq(strstr(od_evidence_needed_text(text, sizeof text, v.evidence), "no bounds"), text);
+    od_judge_free(&judge);
+}
+END_TEST
+
+/* At a gain above 1.25 an own patch is beyond the contract's reach, and a NaN there a finding all the same. */
+START_TEST(a_nan_beyond_the_contract_is_shown_to_the_arbiter) {
+    od_judge judge;
+    static od_verdict v;
+    od_judge_init(&judge, fake_ref(), fake_fast());
+    judge.setup.arbiter = fake_ref();
+    judge.setup.oracles = fake_oracles();
+    c.gain = 1.5;
+    fake_fast_knobs.lie = FAKE_NAN;
+    fake_fast_knobs.tensor = 1;
+    fake_fast_knobs.call = 3;
+    od_judge_case(&v, &judge, &c);
+    ck_assert_int_eq(v.outcome, OD_FINDING);
+    ck_assert(v.evidence->arbitration.ran);
+    ck_assert_int_eq(v.evidence->arbitration.step, OD_STEP_OWN);
+    ck_assert_str_eq(v.evidence->arbitration.nearer, "ref");
+    od_judge_free(&judge);
+}
+END_TEST
+
 START_TEST(no_number_on_either_side_has_no_nearer_one) {
     od_judge judge;
     static od_verdict v;
@@ -356,6 +433,7 @@ Suite *suite_rulings(void) {
     tcase_add_test(t, memory_sees_a_device_buffer_that_the_plain_path_has_not);
     tcase_add_test(t, memory_needs_three_requests_and_counters);
     tcase_add_test(t, memory_grows_from_the_second_request_on);
+    tcase_add_test(t, memory_judges_witnesses_by_the_lower_end);
     tcase_add_test(t, vacuity_asks_for_replays_of_engines_that_have_graphs);
     tcase_add_test(t, vacuity_asks_for_a_cache_only_where_layers_look_back_in_time);
     tcase_add_test(t, the_worst_mae_is_the_largest_of_the_class);
@@ -363,6 +441,8 @@ Suite *suite_rulings(void) {
     tcase_add_test(t, zeros_in_the_last_tensor_alone_are_not_all_zero);
     tcase_add_test(t, a_tensor_that_the_reference_lacks_is_a_finding);
     tcase_add_test(t, what_is_not_contractual_is_not_counted_as_compared);
+    tcase_add_test(t, the_smallest_tolerance_is_that_of_all_tensors);
+    tcase_add_test(t, a_nan_beyond_the_contract_is_shown_to_the_arbiter);
     tcase_add_test(t, no_number_on_either_side_has_no_nearer_one);
     tcase_add_test(t, an_expected_finding_cannot_be_missed_by_a_case_that_did_not_run);
     tcase_add_test(t, bad_input_is_counted_and_a_lack_of_memory_is_none);

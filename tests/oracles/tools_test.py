@@ -170,6 +170,14 @@ def a_baseline_holds_another_build_to_its_answers():
     refuses(2, "holds a baseline already", "baseline", "save", "b", "good.json", "--fast", "twin")
     refuses(2, "one word too many", "baseline", "check", "b", "good.json", "--fast", "twin")
     same = exits(0, "baseline", "check", "b", "--fast", "twin").stdout
+    assert all(any(l.split()[0] == fact for l in same.splitlines()) for fact in ("card", "driver", "toolkit")), same
+    with open("b/baseline.json", encoding="utf-8") as f:
+        saved = json.load(f)
+    saved["place"].update(driver="580.1", card="A Card", toolkit="13.0")
+    write("b/baseline.json", json.dumps(saved))
+    other = exits(0, "baseline", "check", "b", "--fast", "twin").stdout.splitlines()
+    assert [l.split(None, 1)[1][:11] for l in other if l[:6] in ("driver", "card  ", "toolki")] == [
+        "13.0 -> non", "A Card -> n", "580.1 -> no"], other
     assert "PASS: 0 of " in same and "changed" not in same
     assert "set       nothing -> fused=on" in exits(0, "baseline", "check", "b", "--fast", "twin", "--set",
                                                      "fused=on").stdout
@@ -181,6 +189,44 @@ def a_baseline_holds_another_build_to_its_answers():
         text = f.read()
     write(os.path.join("b", case), text.replace('"seed": 6', '"seed": 7'))
     refuses(2, "not the case", "baseline", "check", "b", "--fast", "twin")
+
+
+@check
+def a_report_of_two_results_says_which_bits_differ():
+    """By the digests alone; `order` turns the order in which the twin's threads run, `cache=off` that of the sums."""
+    write("good.json", GOOD)
+    for name, *args in (("a",), ("b",), ("c", "--fast", "ref")):
+        fast = [] if "--fast" in args else ["--fast", "twin"]
+        exits(0, "run", "good.json", *fast, *args, "--only", "accuracy", "--json", f"{name}.jsonl")
+    test, schema = (os.path.join(SOURCE, p) for p in ("tests/oracles/schema_test.py", "oracles/result.schema.json"))
+    done = subprocess.run([sys.executable, test, schema, "a.jsonl"], capture_output=True, text=True)
+    assert done.returncode in (0, 77), done.stdout + done.stderr
+    head, case = [json.loads(l) for l in open("a.jsonl", encoding="utf-8")][:2]
+    assert {"card", "driver", "toolkit"} <= head["environment"].keys()
+    # a prefill and decode steps of df, loc, scale, mean and scaler
+    assert len(case["digests"]) == 10 and all(len(d["ref"]) == len(d["fast"]) == 16 for d in case["digests"])
+
+    def report(*names):
+        exits(0, "report", *names, "--out", "rep")
+        with open("rep/report.md", encoding="utf-8") as f:
+            return f.read()
+
+    assert "Same bits?" not in report("a.jsonl")
+    same = report("a.jsonl", "b.jsonl")
+    assert "1 times a case stands in a result and in one above. Its answers have other bits 0 times" in same, same
+    assert "| Other bits" not in same
+    other = report("a.jsonl", "b.jsonl", "c.jsonl")
+    row = [l for l in other.splitlines() if l.startswith("| good | 1 and 3 |")]
+    assert "2 times a case" in other and len(row) == 1, other
+    assert "loc/prefill" in row[0] and row[0].endswith("| same bits |") and "1 and 2" not in other, row
+    case["digests"].pop(0)
+    with open("a.jsonl", encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    write("cut.jsonl", "\n".join([lines[0], json.dumps(case), lines[2]]) + "\n")
+    for names in (("a.jsonl", "cut.jsonl"), ("cut.jsonl", "a.jsonl")):
+        assert "| good | 1 and 2 | df/prefill | df/prefill |" in report(*names)
+    exits(0, "run", "good.json", "good.json", "--fast", "twin", "--only", "accuracy", "--json", "twice.jsonl")
+    assert "Same bits?" not in report("twice.jsonl")
 
 
 @check
@@ -203,6 +249,7 @@ def bisect_says_what_it_looked_for_and_what_came_of_it():
     assert done.returncode in (0, 77), done.stdout + done.stderr
     signature = lines[-1]["signature"]
     assert signature.startswith("accuracy/") and "no switch matters" in text and signature in text
+    assert {"fused": "on"} in [l["turned"] for l in lines[2:-1]] and "fused=on" in text and lines[-1]["hidden_by"] == []
     assert lines[1]["turned"] == {} and lines[1]["shown"] == 10 and lines[-1]["rate"]["high"] == 1
     assert {"graph": "off"} in [l["turned"] for l in lines[2:-1]] and "SWITCHES" in text
     command = next(l.split(None, 1)[1] for l in text.splitlines() if l.startswith("  shows "))
@@ -248,6 +295,7 @@ def explain_blames_nobody_where_both_engines_round_alike():
     # At gain 4 any order of summation leaves the contract: a finding of `run`, but no engine's fault.
     write("wide.json", GOOD.replace('"seed": 5}', '"seed": 5, "gain": 4}').replace('"steps": 16', '"steps": 64'))
     done = exits(1, "explain", "wide.json", "--fast", "twin", "--only", "accuracy")
+    assert "\ntolerance  MAE " in done.stdout and " would have passed" in done.stdout, done.stdout
     assert "finding    accuracy: " in done.stdout and "neither is to blame" in done.stdout, done.stdout
     exits(1, "explain", "wide.json", "--fast", "twin", "--only", "finite")  # no finding, but the engines part
     assert "parts      " in done.stdout and "\nworst      batch 0, variate " in done.stdout, done.stdout

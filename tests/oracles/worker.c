@@ -115,7 +115,7 @@ END_TEST
 START_TEST(a_worker_s_engine_is_judged_like_any_other) {
     const od_engine_api *api = engine("fake", false, 60);
     ck_assert_str_eq(api->name, "fast");
-    ck_assert(api->recapture && api->poison && api->can && !api->fail_alloc);
+    ck_assert(api->recapture && api->poison && api->scramble_undeclared && api->can && !api->fail_alloc);
     od_judge_init(&judge, fake_ref(), api);
     judge.setup.oracles = fake_oracles();
     judge.setup.isolated = true;
