@@ -167,7 +167,7 @@ static void random_requests(unsigned number, unsigned mode, const request_range 
 START_TEST(random_requests_equal_plain_launches) {
     const request_range real = {16, 32, 4096, 16}, small = {5, 6, 128, 8};
     static const unsigned modes[] = {2, 5};
-    const size_t n = from_environment("OD_TEST_REQUESTS", on_device() ? 500 : TEST_SANITIZED ? 10 : 60);
+    const size_t n = from_environment("OD_TEST_REQUESTS", on_device() ? 500 : TEST_SANITIZED ? 10 : 40);
     random_requests((unsigned)_i / 2, modes[_i % 2], on_device() ? &real : &small, _i < 2 ? n : (n + 4) / 5);
 }
 END_TEST

@@ -7,7 +7,7 @@
 #include "model/suites.h"
 #include "tests/common/sanitized.h"
 
-enum { MANY = TEST_SANITIZED ? 2000 : 20000, FEW = MANY / 4 };
+enum { MANY = TEST_SANITIZED ? 2000 : 12000, FEW = MANY / 4 };
 
 static void check_good(const od_case *c, const char *what, uint64_t i) {
     od_error e = {0};
