@@ -19,8 +19,8 @@ static char about[96];
 /* The sanitizers look for what the bits do not show: they get of each model but the largest every other mode, by turns;
  * of the largest, so does the twin. */
 static bool is_left_out(int i) {
-    const bool largest = i / MODES == 3, other = (i + i / MODES) % 2;
-    return TEST_SANITIZED ? largest || other : test_device()->emulated && largest && other;
+    const bool largest = i / MODES == 3, odd = (i + i / MODES) % 2;
+    return TEST_SANITIZED ? largest || odd : test_device()->emulated && largest && odd;
 }
 
 /* Model _i / MODES in mode _i % MODES; false where the engine does not take it. */
