@@ -19,6 +19,9 @@ typedef struct od_kinds {
     uint64_t more;
 } od_kinds;
 
+/* How many findings of the verdict's kind were counted so far. */
+uint64_t od_kinds_count(const od_kinds *kinds, const od_verdict *v);
+
 /* Counts a verdict that is a FINDING, by the signature that decided; others are nothing to it. */
 void od_kinds_add(od_kinds *kinds, const od_verdict *v, const char *name);
 

@@ -10,6 +10,9 @@
  * a rate of one in three from always, with a probability of 98 % (1 - (2/3)^10). */
 enum { OD_RECHECK_HERE = 2, OD_RECHECK_PROCESS = 1, OD_RECHECK_FLAKY = 10 };
 
+/* Of each kind of finding (kinds.h) so many are rechecked in a run. */
+enum { OD_RECHECK_KIND = 3 };
+
 typedef struct od_recheck {
     unsigned judged, shown;                 /* in this process; the first judging counts. judged 0: not rechecked */
     unsigned process_judged, process_shown; /* in fresh processes */

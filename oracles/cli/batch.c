@@ -77,9 +77,10 @@ static void reproduce(char *text, size_t size, const od_batch *b, const char *pa
     snprintf(text + at, size - at, " %s", b->tail);
 }
 
-/* A finding is judged again before it is told; here, and in a fresh process where one can be started. */
+/* The first findings of a kind are judged again before they are told; here, and in a fresh process where one can be
+ * started. A fault that breaks every case of a corpus is not tried a hundred times. */
 static void recheck(od_batch *b, od_case *c) {
-    if (b->verdict.outcome != OD_FINDING) return;
+    if (b->verdict.outcome != OD_FINDING || od_kinds_count(&b->kinds, &b->verdict) >= OD_RECHECK_KIND) return;
     const char *name = b->args->fast ? b->args->fast : b->judge.setup.fast->name;
     od_error e;
     if (!b->has_process && od_cli_worker(&b->process, name, true, b->args->timeout, &e) != OD_OK) b->process = NULL;

@@ -37,7 +37,8 @@ static enum od_status choose_oracles(od_batch *b, od_error *e) {
     if (relations) b->judge.setup.relations = relations;
     b->judge.setup.oracles = (only ? only : b->fuzz ? od_oracles_fuzz() : od_oracles_all()) | b->named | 1u;
     b->judge.required = od_oracles_required() | b->named;
-    b->judge.setup.watch_memory = (only | b->named) & od_oracle_bit(&od_oracle_memory);
+    const unsigned memory = od_oracle_bit(&od_oracle_memory); /* three times the plays: where it is what is asked for */
+    b->judge.setup.watch_memory = only == memory || (b->named & memory);
     return OD_OK;
 }
 

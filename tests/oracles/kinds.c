@@ -41,6 +41,10 @@ START_TEST(a_kind_is_a_signature_whatever_its_shape) {
         ck_assert_uint_eq(kinds.kind[i].n, want[i].n);
     }
     ck_assert_uint_eq(kinds.more, 0);
+    od_verdict v = {.outcome = OD_FINDING, .signature = "accuracy/df/decode/b33-64.v1.s1/ref:twin"};
+    ck_assert_uint_eq(od_kinds_count(&kinds, &v), 2);
+    strcpy(v.signature, "accuracy/df/prefill/b1.v1.s1/ref:twin");
+    ck_assert_uint_eq(od_kinds_count(&kinds, &v), 0);
 }
 END_TEST
 

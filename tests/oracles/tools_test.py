@@ -55,6 +55,10 @@ def a_finding_is_judged_again_before_it_is_told():
     assert done.returncode in (0, 77), done.stdout + done.stderr
     exits(1, "run", line["finding"], *ONLY)
     assert "FINDING 3 of 3" in exits(0, "show", line["finding"]).stdout
+    many = exits(1, "run", *["far.json"] * 5, *ONLY, "--json", "many.jsonl").stdout
+    lines = [json.loads(l) for l in open("many.jsonl", encoding="utf-8")]
+    assert ["recheck" in l for l in lines[1:-1]] == [True] * 3 + [False] * 2, "the first three of a kind"
+    assert many.count("  again  ") == 3 and lines[-1]["kinds"][0]["findings"] == 5
     with open("r.jsonl", encoding="utf-8") as f:
         lines = [json.loads(l) for l in f]
     exits(0, "report", "r.jsonl", "--out", "rep")
