@@ -16,7 +16,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         return;
     }
     const uint64_t first = ev->fast_stats.captures, all = ev->fast_end.captures, asked = recaptures(c);
-    const uint64_t plays = ev->n_live > 0 ? ev->n_live : 1; /* each was followed by a reset that was noted */
+    const uint64_t plays = ev->n_played > 0 ? ev->n_played : 1; /* each was followed by a reset that was noted */
     const uint64_t limit = c->options.captures;
     const uint64_t most = limit * (1 + asked * plays), again = asked ? first * (plays - 1) : 0;
     if (all > most)

@@ -43,9 +43,9 @@ static const od_envelope_key *nearest(const od_envelope_key *keys, unsigned size
 }
 
 /* The percentile's bound where it is tighter than the contract's; a percentile that is no number leaves the latter. */
-static double tighter(double percentile, double margin, double floor, double contract) {
-    const double bound = fmax(percentile * margin, floor);
-    return percentile >= 0 && bound < contract ? bound : contract;
+static double tighter(double quantile, double margin, double floor, double contract) {
+    const double bound = fmax(quantile * margin, floor);
+    return quantile >= 0 && bound < contract ? bound : contract;
 }
 
 od_envelope_bound od_envelope_bound_of(const od_envelope *envelope, enum od_tensor_class cls, enum od_step_class step,
@@ -75,6 +75,7 @@ void od_envelope_outside(char *text, size_t size, const od_envelope *envelope, c
         is_outside(text, size, "patches", of_case->patches, d->patches) ||
         is_outside(text, size, "own patches", of_case->own, d->own))
         return;
-    if (!od_within(of_case->gain, od_bounds.envelope_gain))
-        snprintf(text, size, "weights of gain %g, measured up to %g", of_case->gain, od_bounds.envelope_gain);
+    const double gain = fmin(d->gain, od_bounds.envelope_gain);
+    if (!od_within(of_case->gain, gain))
+        snprintf(text, size, "weights of gain %g, measured up to %g", of_case->gain, gain);
 }

@@ -70,8 +70,8 @@ double od_quantile(const double *sorted, size_t n, double p);
 /* Is the key measured often enough to have a 99.9th percentile? */
 bool od_envelope_is_measured(const od_envelope_key *key);
 
-/* The tighter of contract and envelope. A key that was measured too seldom takes the bound of its neighbour that can
- * only be wider: MAE that of fewer values, the largest difference that of more; there is none: the contract. */
+/* The tighter of contract and envelope. A key that was measured too seldom takes the bound of its neighbour that is
+ * wider as a rule: MAE that of fewer values, the largest difference that of more; there is none: the contract. */
 od_envelope_bound od_envelope_bound_of(const od_envelope *envelope, enum od_tensor_class cls, enum od_step_class step,
                                        size_t values);
 

@@ -43,6 +43,7 @@ od_options od_exact_options(const od_script *script) {
 static void note_live(od_evidence *ev, od_player *p) {
     od_witnessed *w = &ev->witnessed;
     p->api->stats(p->engine, &ev->fast_end);
+    ev->n_played++;
     if (ev->n_live < OD_MAX_REPEAT) {
         ev->host_live[ev->n_live] = ev->fast_end.host_live;
         ev->device_live[ev->n_live] = ev->fast_end.device_live;
@@ -67,8 +68,7 @@ static bool grew(const od_evidence *ev) {
 }
 
 /* Witnesses carry noise and are judged over a whole series: on request, or for as long as each request adds much to
- * one.
- */
+ * one. */
 static bool is_to_be_watched(const od_evidence *ev) {
     const od_witnessed *w = &ev->witnessed;
     if (w->n == OD_WITNESS_REPEAT) return false;

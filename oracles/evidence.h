@@ -29,7 +29,7 @@ enum {
     OD_NEED_TIME = 8,
     OD_NEED_PROBE = 16,
     OD_NEED_RELATIONS = 32,
-    OD_NEED_WITNESSES = 256
+    OD_NEED_WITNESSES = 64
 };
 
 enum { OD_MAX_REPEAT = 6, OD_MAX_PAIR = 15, OD_REASON = 320 };
@@ -127,7 +127,8 @@ typedef struct od_evidence {
     bool all_zero; /* every value compared was 0 on both sides */
 
     od_difference difference[OD_RERUNS];
-    size_t n_live; /* plays of the same engine followed by a reset */
+    size_t n_played; /* plays of the same engine followed by a reset; */
+    size_t n_live;   /* of the first of them: */
     size_t host_live[OD_MAX_REPEAT], device_live[OD_MAX_REPEAT];
     od_witnessed witnessed; /* from the second request on */
 

@@ -134,7 +134,10 @@ static void put_case_details(FILE *f, const json_t *line, const char *oracle) {
         fprintf(f, "; %.0f decode calls on cached keys, %.0f graph replays", od_json_number(fast, "cache_hits"),
                 od_json_number(fast, "replays"));
     } else if (strcmp(oracle, "determinism") == 0) {
-        fputs("; no bit differs after a reset, with new sessions over overwritten memory, on a fresh engine", f);
+        fputs("; no bit differs after a reset, with new sessions over overwritten memory, on a fresh engine or in a "
+              "fresh process where "
+              "one was asked",
+              f);
     }
 }
 

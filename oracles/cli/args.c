@@ -144,7 +144,7 @@ static bool numbers(parsing *p, int key, const char *arg, bool *ours) {
     case OD_KEY_ROLLOUT: return number(&a->rollout, "rollout", arg, OD_CASE_MAX_STEPS, e);
     case OD_KEY_RUNS: return a->has_runs = number(&a->runs, "runs", arg, INT64_MAX, e);
     case OD_KEY_PROCESS: return a->has_process = number(&a->process, "process", arg, INT64_MAX, e);
-    case OD_KEY_TIMEOUT: return positive(&a->timeout, "timeout", arg, 1e6, e);
+    case OD_KEY_TIMEOUT: return a->has_timeout = positive(&a->timeout, "timeout", arg, 1e6, e);
     case OD_KEY_PAIRS: return number(&a->pairs, "pairs", arg, MAX_PAIRS, e);
     case OD_KEY_REF_SET: return append(a->ref_set, &a->n_ref_set, OD_ARGS_LIST, "ref-set", arg, e);
     case OD_KEY_SECONDS: return a->has_seconds = positive(&a->seconds, "seconds", arg, 1e7, e);

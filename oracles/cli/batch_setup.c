@@ -104,6 +104,12 @@ static void make_tail(od_batch *b) {
         od_append_word(b->tail, size, "--envelope");
         od_append_word(b->tail, size, a->envelope);
     }
+    if (a->has_timeout) {
+        char seconds[32];
+        snprintf(seconds, sizeof seconds, "%g", a->timeout);
+        od_append_word(b->tail, size, "--timeout");
+        od_append_word(b->tail, size, seconds);
+    }
     if (a->known) {
         od_append_word(b->tail, size, "--known");
         od_append_word(b->tail, size, a->known);
@@ -139,12 +145,13 @@ static void list_not_checked(od_batch *b) {
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels";
     if (b->no_process[0]) b->not_checked[b->n_not_checked++] = b->no_process;
     if (b->args->isolate || (b->args->fast && od_cli_is_foreign(b->args->fast)))
-        b->not_checked[b->n_not_checked++] = "memory that the fast path takes in its worker and does not count";
+        b->not_checked[b->n_not_checked++] =
+            "memory that the fast path takes in its worker and does not count; its own speed";
     if (!b->args->weights || !(b->judge.setup.oracles & od_oracle_bit(&od_oracle_vacuity)))
         b->not_checked[b->n_not_checked++] = "that every weight tensor is read (vacuity with --weights)";
     if (!b->judge.setup.watch_memory)
         b->not_checked[b->n_not_checked++] =
-            "small leaks beside an engine's counters, under 4 KiB a request (--require memory)";
+            "leaks that no counter tells, under 4 KiB (malloc), 64 KiB a request (--require memory)";
     if (!b->judge.setup.envelope) b->not_checked[b->n_not_checked++] = "faults below the contract (--policy envelope)";
     const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
     const unsigned relations = od_relations_default() & ~b->judge.setup.relations;

@@ -24,7 +24,8 @@ typedef struct od_args {
     size_t n_set, n_only, n_require;
     const char *policy, *envelope, *json, *junit, *out, *model, *known;
     bool quiet, arbiter, weights, isolate;
-    double timeout;   /* of a worker's calls, seconds */
+    double timeout; /* of a worker's calls, seconds */
+    bool has_timeout;
     uint64_t process; /* every N-th case also in a fresh process */
     bool has_process;
     uint64_t seed, index, cases;

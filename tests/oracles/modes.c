@@ -27,7 +27,7 @@ static void teardown(void) {
 static od_ruling captures_of(uint64_t first, uint64_t all, unsigned recaptures) {
     static od_script script;
     static od_setup given;
-    od_evidence ev = {.script = &script, .setup = &given, .n_live = 3};
+    od_evidence ev = {.script = &script, .setup = &given, .n_live = 3, .n_played = 3};
     od_ruling r = {0};
     script.c = &c;
     given.fast = fake_fast();
