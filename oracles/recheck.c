@@ -70,6 +70,13 @@ static void judge_again(unsigned *judged, unsigned *shown, od_judge *again, od_c
     }
 }
 
+/* A process against this one is judged in every judging, and what went wrong between them, or in that process alone,
+ * cannot be seen from within one. */
+static bool is_between(const od_verdict *v) {
+    const od_evidence *ev = v->evidence;
+    return ev && (ev->difference[OD_RERUN_PROCESS].differs || ev->rerun[OD_RERUN_PROCESS].status != OD_OK);
+}
+
 void od_recheck_finding(od_verdict *v, od_judge *again, const od_judge *j, od_case *c, const od_engine_api *process) {
     od_recheck *r = &v->recheck;
     again->setup = j->setup;
@@ -82,8 +89,7 @@ void od_recheck_finding(od_verdict *v, od_judge *again, const od_judge *j, od_ca
     *r = (od_recheck){.judged = 1, .shown = 1};
     judge_again(&r->judged, &r->shown, again, c, v->signature, OD_RECHECK_HERE);
     if (mixed(r->shown, r->judged)) judge_again(&r->judged, &r->shown, again, c, v->signature, OD_RECHECK_FLAKY);
-    /* A process against this one is judged above, and a difference between them cannot be seen from within one. */
-    const bool between = v->evidence && v->evidence->difference[OD_RERUN_PROCESS].differs;
+    const bool between = is_between(v);
     if (!process || between || mixed(r->shown, r->judged)) return;
     again->setup.fast = process;
     again->setup.process = NULL;

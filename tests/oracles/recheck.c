@@ -127,6 +127,23 @@ START_TEST(a_difference_between_processes_is_judged_here) {
 }
 END_TEST
 
+/* Nothing is wrong here, and a process that nothing else has run in ends badly each time: that is no finding that needs
+ * what ran before it. */
+START_TEST(what_a_fresh_process_alone_does_wrong_is_judged_here) {
+    static const char *const table[][2] = {{"exit-end", "engine/crash/-/b2-4.v2-4.s2-4/ref:fast"},
+                                           {"crash-decode", "engine/crash/decode/b2-4.v2-4.s2-4/ref:fast"}};
+    fake_reset();
+    c.batch = 3;
+    judge.setup.oracles = fake_oracles();
+    for (int i = 0; i < 2; i++) {
+        judge.setup.process = process(table[i][0]);
+        ck_assert_str_eq(recheck(judge.setup.process), "2 of 2");
+        ck_assert_str_eq(v.signature, table[i][1]);
+        ck_assert_msg(strstr(v.reason, "the fast path in a fresh process: "), "%s", v.reason);
+    }
+}
+END_TEST
+
 START_TEST(a_finding_s_file_says_how_often) {
     char dir[] = "/tmp/od-recheck-XXXXXX", path[300], folder[300];
     static od_case read;
@@ -158,6 +175,7 @@ Suite *suite_recheck(void) {
     tcase_add_test(t, a_fault_in_a_later_play_comes_again);
     tcase_add_test(t, an_absent_expectation_comes_again);
     tcase_add_test(t, a_difference_between_processes_is_judged_here);
+    tcase_add_test(t, what_a_fresh_process_alone_does_wrong_is_judged_here);
     tcase_add_test(t, a_finding_s_file_says_how_often);
     suite_add_tcase(s, t);
     return s;

@@ -200,7 +200,7 @@ END_TEST
 /* Calls without a status: nothing follows that would tell but the question at the end. */
 START_TEST(a_crash_while_closing_is_a_finding_of_the_same_case) {
     check_finding("crash-session_close", 60, false, "engine/crash/", "in session_close");
-    check_finding("crash-destroy", 60, true, "engine/crash/", "the reference, being closed: the worker of fast died");
+    check_finding("crash-destroy", 60, true, "engine/crash/-/", "the reference, being closed: the worker of fast died");
 }
 END_TEST
 
