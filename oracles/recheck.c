@@ -93,6 +93,7 @@ void od_recheck_finding(od_verdict *v, od_judge *again, const od_judge *j, od_ca
     if (!process || between || mixed(r->shown, r->judged)) return;
     again->setup.fast = process;
     again->setup.process = NULL;
+    again->setup.isolated = true; /* what goes wrong while it is closed is asked for here, not told to the next case */
     judge_again(&r->process_judged, &r->process_shown, again, c, v->signature, OD_RECHECK_PROCESS);
     if (r->process_shown < r->process_judged)
         judge_again(&r->process_judged, &r->process_shown, again, c, v->signature, OD_RECHECK_FLAKY);

@@ -144,6 +144,18 @@ START_TEST(what_a_fresh_process_alone_does_wrong_is_judged_here) {
 }
 END_TEST
 
+/* The fresh process crashes while it is closed: another case must not be told. */
+START_TEST(nothing_of_a_recheck_is_left_to_the_next_case) {
+    od_error e = {0};
+    const od_engine_api *fresh = process("crash-destroy");
+    c.batch = 3;
+    fake_ref_knobs = fake_fast_knobs; /* it is the reference that lies: the finding comes in every process */
+    fake_fast_knobs = (fake_knobs){0};
+    ck_assert_str_eq(recheck(fresh), "3 of 3, 1 of them in a fresh process");
+    ck_assert_msg(fresh->probe(&e) == OD_OK, "%s", e.text);
+}
+END_TEST
+
 START_TEST(a_finding_s_file_says_how_often) {
     char dir[] = "/tmp/od-recheck-XXXXXX", path[300], folder[300];
     static od_case read;
@@ -176,6 +188,7 @@ Suite *suite_recheck(void) {
     tcase_add_test(t, an_absent_expectation_comes_again);
     tcase_add_test(t, a_difference_between_processes_is_judged_here);
     tcase_add_test(t, what_a_fresh_process_alone_does_wrong_is_judged_here);
+    tcase_add_test(t, nothing_of_a_recheck_is_left_to_the_next_case);
     tcase_add_test(t, a_finding_s_file_says_how_often);
     suite_add_tcase(s, t);
     return s;
