@@ -109,8 +109,9 @@ static enum od_status ask_can(place *p, const od_case *c, bool *yes, char *why, 
     enum od_status s = ready(p, false, e);
     if (s == OD_OK) s = od_case_format(&text, &n, c, NULL, e);
     if (s != OD_OK) return s;
-    json_t *request = json_pack("{s:s,s:s#,s:s,s:o,s:o}", "do", "can", "case", text, n, "path", c->path, "config",
-                                od_wire_config(&c->config), "options", od_wire_options(&c->options));
+    json_t *request = json_pack("{s:s,s:o,s:o,s:o,s:o}", "do", "can", "case", od_wire_words(text, n), "path",
+                                od_wire_words(c->path, strlen(c->path)), "config", od_wire_config(&c->config),
+                                "options", od_wire_options(&c->options));
     free(text);
     s = od_worker_ask(&answer, p->worker, request, e);
     if (s != OD_OK) return s;

@@ -165,7 +165,9 @@ enum od_status od_worker_ask(json_t **answer, od_worker *w, json_t *request, od_
     }
     if (text) snprintf(name, sizeof name, "%s", text);
     enum od_status s = od_wire_send(&w->wire, request, w->timeout, e);
+    if (s == OD_NO_MEMORY || s == OD_BAD_INPUT) return s; /* of ours: nothing was sent, the worker lives */
     if (s == OD_OK) s = od_wire_receive(answer, &w->wire, w->timeout, e);
+    if (s == OD_NO_MEMORY) return gone(w, e); /* of ours as well, but an answer was lost */
     if (s == OD_IO) return lost(w, name, e);
     if (s == OD_HUNG) {
         od_fail(e, OD_HUNG, "the worker of %s gave no answer to %s within %g s and was killed", w->name, name,

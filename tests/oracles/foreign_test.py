@@ -96,6 +96,17 @@ def what_is_no_engine_is_refused_in_one_line():
 
 
 @check
+def a_file_may_have_any_name():
+    name = b"caf\xe9.json"
+    with open(name, "w", encoding="utf-8") as f:
+        f.write(GOOD)
+    for options in ((), ("--isolate",)):
+        done = subprocess.run([PROGRAM, "run", name, "--fast", "twin", "--only", "accuracy", *options],
+                              capture_output=True, timeout=240)
+        assert done.returncode == 0, (options, done.stdout, done.stderr)
+
+
+@check
 def a_command_is_an_engine():
     write("good.json", GOOD)
     only = ("--only", "accuracy", "--only", "determinism")

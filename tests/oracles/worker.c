@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "oracles/judge.h"
+#include "oracles/worker_process.h"
 #include "tests/oracles/causal_engine.h"
 #include "tests/oracles/fake_engine.h"
 #include "tests/oracles/suites.h"
@@ -228,6 +229,24 @@ START_TEST(answers_that_no_worker_should_give_are_faults) {
 }
 END_TEST
 
+/* What fails on the judge's own side is told as that, and costs no worker. */
+START_TEST(a_request_that_cannot_be_made_is_no_fault_of_the_worker) {
+    const char *const argv[] = {"/proc/self/exe", "worker", "fake", NULL};
+    static char lengthy[OD_WIRE_MOST + 1];
+    od_worker *w = NULL;
+    od_error e = {0};
+    json_t *answer;
+    memset(lengthy, 'x', OD_WIRE_MOST);
+    ck_assert_int_eq(od_worker_start(&w, "fake", argv, 60, &e), OD_OK);
+    ck_assert_int_eq(od_worker_ask(&answer, w, json_pack("{s:s}", "do", "caf\xe9"), &e), OD_NO_MEMORY);
+    ck_assert_msg(strstr(e.text, "no UTF-8"), "%s", e.text);
+    ck_assert_int_eq(od_worker_ask(&answer, w, json_pack("{s:s}", "do", lengthy), &e), OD_BAD_INPUT);
+    ck_assert_msg(strstr(e.text, "are the most"), "%s", e.text);
+    ck_assert_msg(od_worker_tell(w, json_pack("{s:s}", "do", "probe"), &e) == OD_OK, "%s", e.text);
+    ck_assert_int_eq(od_worker_end(w, &e), OD_OK);
+}
+END_TEST
+
 START_TEST(what_cannot_be_a_worker_is_refused_in_words) {
     static const struct {
         const char *argv[4];
@@ -428,6 +447,7 @@ Suite *suite_worker(void) {
     tcase_add_test(t, a_crash_while_closing_is_a_finding_of_the_same_case);
     tcase_add_test(t, a_hang_is_a_finding_and_ends_in_time);
     tcase_add_test(t, answers_that_no_worker_should_give_are_faults);
+    tcase_add_test(t, a_request_that_cannot_be_made_is_no_fault_of_the_worker);
     tcase_add_test(t, what_cannot_be_a_worker_is_refused_in_words);
     tcase_add_test(t, a_worker_answers_bad_requests_in_words);
     tcase_add_test(t, a_stream_that_is_none_ends_the_worker_in_words);
