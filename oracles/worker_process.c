@@ -89,16 +89,21 @@ enum od_status od_worker_start(od_worker **out, const char *name, const char *co
     return OD_OK;
 }
 
-/* Has the process ended within so many seconds? */
+/* Has the process ended within so many seconds? What it left behind in its group ends with it; before it is reaped, as
+ * its number may be another's afterwards. */
 static bool ended(int *status, pid_t pid, double seconds) {
     const double deadline = od_seconds() + seconds;
+    *status = 0;
     for (;;) {
-        const pid_t n = waitpid(pid, status, WNOHANG);
-        if (n == pid) return true;
-        if (n < 0 && errno != EINTR) {
-            *status = 0;
+        siginfo_t info = {0};
+        const int n = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | WNOHANG);
+        if (n == 0 && info.si_pid == pid) {
+            kill(-pid, SIGKILL);
+            while (waitpid(pid, status, 0) < 0 && errno == EINTR) {
+            }
             return true;
         }
+        if (n < 0 && errno != EINTR) return true;
         if (od_seconds() >= deadline) return false;
         nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
     }

@@ -2,6 +2,7 @@
 #include "oracles/worker.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -247,6 +248,33 @@ START_TEST(a_request_that_cannot_be_made_is_no_fault_of_the_worker) {
 }
 END_TEST
 
+/* The leader ends by itself, or is told to, and leaves a process that holds a pipe: the pipe's end comes when that
+ * process is gone. */
+static void check_nothing_left(const char *end) {
+    char command[200], nothing;
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    snprintf(command, sizeof command, "exec 3>&- 9>/proc/%d/fd/%d; (exec sleep 30 </dev/null >/dev/null) & %s",
+             (int)getpid(), ends[1], end);
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    const od_worker_terms terms = {.argv = argv, .timeout = 5};
+    const od_engine_api *api;
+    od_error e = {0};
+    ck_assert_int_eq(od_worker_engine(&api, &terms, &e), OD_CRASHED);
+    close(ends[1]);
+    struct pollfd p = {.fd = ends[0], .events = POLLIN};
+    ck_assert_msg(poll(&p, 1, 5000) == 1 && p.revents & POLLHUP, "%s: a process is left (%s)", end, e.text);
+    ck_assert_int_eq(read(ends[0], &nothing, 1), 0);
+    close(ends[0]);
+}
+
+START_TEST(a_worker_leaves_no_process_behind) {
+    check_nothing_left("exit 1");
+    check_nothing_left("kill -ABRT $$");
+    check_nothing_left("exec <&- >&-; sleep 30"); /* it closes its stream and lives */
+}
+END_TEST
+
 START_TEST(what_cannot_be_a_worker_is_refused_in_words) {
     static const struct {
         const char *argv[4];
@@ -448,6 +476,7 @@ Suite *suite_worker(void) {
     tcase_add_test(t, a_hang_is_a_finding_and_ends_in_time);
     tcase_add_test(t, answers_that_no_worker_should_give_are_faults);
     tcase_add_test(t, a_request_that_cannot_be_made_is_no_fault_of_the_worker);
+    tcase_add_test(t, a_worker_leaves_no_process_behind);
     tcase_add_test(t, what_cannot_be_a_worker_is_refused_in_words);
     tcase_add_test(t, a_worker_answers_bad_requests_in_words);
     tcase_add_test(t, a_stream_that_is_none_ends_the_worker_in_words);
