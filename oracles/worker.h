@@ -15,6 +15,7 @@ enum { OD_WORKERS = 8 }; /* engines of od_worker_engine at a time */
 
 typedef struct od_worker_terms {
     const char *name;        /* the engine's in signatures; NULL: as it calls itself */
+    const char *word;        /* for messages, until it has said its name; NULL: argv[0] */
     const char *const *argv; /* the command, NULL-ended; argv[0] is looked for in PATH where it has no slash */
     double timeout;          /* seconds that a call may take */
     bool fresh;              /* a process for each engine that is created, else one for all, until it dies */

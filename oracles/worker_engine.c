@@ -12,7 +12,7 @@ enum { MOST_WORDS = 16 };
 /* One engine of od_worker_engine. */
 typedef struct place {
     bool used, fresh, has_can, has_recapture, has_poison, has_scramble;
-    char name[24], about[120];
+    char name[24], word[104], about[120];
     char *argv[MOST_WORDS + 1];
     double timeout;
     od_engine_api api;
@@ -71,7 +71,7 @@ static enum od_status hello(place *p, od_worker *w, bool first, od_error *e) {
     if (s != OD_OK) return s;
     s = read_hello(p, answer, first, e);
     json_decref(answer);
-    return s == OD_OK || !e ? s : od_error_prefix(e, "%.60s", p->argv[0]);
+    return s == OD_OK || !e ? s : od_error_prefix(e, "%.60s", p->word);
 }
 
 /* The place's worker, alive: a new one where there is none, or the old one died. */
@@ -80,8 +80,7 @@ static enum od_status ready(place *p, bool first, od_error *e) {
     od_worker_release(p->worker, &p->pending);
     p->worker = NULL;
     od_worker *w;
-    enum od_status s =
-        od_worker_start(&w, p->name[0] ? p->name : p->argv[0], (const char *const *)p->argv, p->timeout, e);
+    enum od_status s = od_worker_start(&w, p->name[0] ? p->name : p->word, (const char *const *)p->argv, p->timeout, e);
     if (s != OD_OK) return s;
     s = hello(p, w, first, e);
     if (s != OD_OK) {
@@ -243,6 +242,7 @@ enum od_status od_worker_engine(const od_engine_api **out, const od_worker_terms
         if (i < MOST_WORDS) p->argv[i] = strdup(terms->argv[i]);
         if (i == MOST_WORDS || !p->argv[i]) s = od_fail(e, OD_NO_MEMORY, "no memory for a worker's command");
     }
+    snprintf(p->word, sizeof p->word, "%s", terms->word ? terms->word : terms->argv[0]);
     if (terms->name) snprintf(p->name, sizeof p->name, "%s", terms->name);
     if (s == OD_OK) s = ready(p, true, e);
     if (s != OD_OK) {

@@ -10,7 +10,7 @@ typedef struct od_worker {
     od_wire wire;
     pid_t pid; /* 0: it is gone, and *error says why */
     double timeout;
-    char name[24]; /* for messages */
+    char name[104]; /* for messages */
     od_error error;
     bool untold;    /* it died in a call that has no status, and no other was made since */
     unsigned users; /* engines in it, and its place (worker_engine.c) */

@@ -6,7 +6,9 @@ code, and the run goes on. The same for a command that speaks the protocol.
 """
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -83,13 +85,18 @@ def what_is_no_engine_is_refused_in_one_line():
     write("text.so", "no object")
     refuses(2, "no such file", "run", "good.json", "--fast", "./absent.so")
     refuses(2, "text.so", "run", "good.json", "--fast", "text.so")
-    refuses(3, "exited with status 7 in hello", "run", "good.json", "--fast", "exec:exit 7")
+    refuses(2, "exec: names no command", "run", "good.json", "--fast", "exec: ")
+    refuses(3, "the worker of exec:exit 7 exited with status 7 in hello", "run", "good.json", "--fast", "exec:exit 7")
+    refuses(3, "died of SIGABRT", "run", "good.json", "--fast", "exec:kill -ABRT $$")
     refuses(3, "broke the protocol in hello", "run", "good.json", "--fast", "exec:cat")
     refuses(3, "gave no answer to hello within 0.2 s", "run", "good.json", "--fast", "exec:sleep 5", "--timeout", "0.2")
     shutil.copy(OTHER, "other.so")
     refuses(2, "exports no od_engine_entry", "run", "good.json", "--fast", "other.so")
     os.environ["FOREIGN"] = "abi"
     refuses(2, "is built for engine ABI 4; this program has 3", "run", "good.json", "--fast", OBJECT)
+    os.environ["FOREIGN"] = "entry"
+    shutil.copy(OBJECT, "w.so")
+    refuses(3, "the worker of w.so died of SIGSEGV", "run", "good.json", "--fast", "w.so")
     os.environ["FOREIGN"] = "name"
     refuses(2, "calls itself 'twin'", "run", "good.json", "--fast", OBJECT)
     del os.environ["FOREIGN"]
@@ -119,6 +126,18 @@ def a_command_is_an_engine():
     assert code == 0 and lines[0]["verdict"] == "PASS", done.stdout + done.stderr
     twin = f"exec:{PROGRAM} worker --engine {OBJECT}"
     assert cases("run", CASE, "--fast", twin, "--only", "accuracy")[0] == 0
+
+
+@check
+def a_command_ends_with_its_judge():
+    write("good.json", GOOD)
+    os.mkfifo("alive")
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+        judge = subprocess.Popen([PROGRAM, "run", "good.json", "--fast", "exec:exec 9>alive; sleep 60 & sleep 60; exit 1"])
+        with open("alive", "rb", buffering=0) as alive:  # its end comes when the last of them is gone
+            judge.send_signal(number)
+            assert judge.wait() == -number
+            assert select.select([alive], [], [], 10)[0] and alive.read(1) == b"", number
 
 
 @check
