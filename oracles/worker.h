@@ -26,8 +26,9 @@ typedef struct od_worker_terms {
  * started; OD_CRASHED, OD_HUNG, OD_DEVICE_FAULT as above. */
 enum od_status od_worker_engine(const od_engine_api **out, const od_worker_terms *terms, od_error *e);
 
-/* Ends every worker. No engine of one may be alive. */
-void od_worker_engines_end(void);
+/* Ends every worker. No engine of one may be alive. The first thing that went wrong there, or before and was not told;
+ * e may be NULL. */
+enum od_status od_worker_engines_end(od_error *e);
 
 /* Serves an engine to the other end of the stream until that closes; memory: the shared memory's descriptor. Everything
  * that is wrong in a message is answered with OD_BAD_INPUT and text; OD_BAD_INPUT or OD_IO where the stream is of no

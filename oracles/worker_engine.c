@@ -254,8 +254,16 @@ enum od_status od_worker_engine(const od_engine_api **out, const od_worker_terms
     return OD_OK;
 }
 
-void od_worker_engines_end(void) {
-    for (size_t i = 0; i < OD_WORKERS; i++)
-        if (places[i].used) empty(&places[i]);
+enum od_status od_worker_engines_end(od_error *e) {
+    od_error first = {0};
+    for (size_t i = 0; i < OD_WORKERS; i++) {
+        if (!places[i].used) continue;
+        od_worker_release(places[i].worker, &places[i].pending);
+        places[i].worker = NULL;
+        if (first.status == OD_OK) first = places[i].pending;
+        empty(&places[i]);
+    }
     od_worker_texts_free();
+    if (e) *e = first;
+    return first.status;
 }

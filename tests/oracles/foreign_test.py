@@ -130,6 +130,16 @@ def a_command_is_an_engine():
 
 
 @check
+def a_command_that_ends_badly_after_the_last_case_is_told():
+    write("good.json", GOOD)
+    bad = SCRIPT + "; exit 5"
+    done = exits(3, "run", "good.json", "--ref", bad, "--fast", SCRIPT + " again", "--only", "accuracy")
+    assert done.stderr == "oracle-diff: the worker of ones exited with status 5 in its end\n", done.stderr
+    done = exits(1, "run", "good.json", "--fast", bad, "--only", "determinism")
+    assert "again       2 of 2\n" in done.stdout and "status 5 in its end" in done.stderr, done.stdout + done.stderr
+
+
+@check
 def a_command_ends_with_its_judge():
     write("good.json", GOOD)
     os.mkfifo("alive")

@@ -28,7 +28,7 @@ static void setup(void) {
 static void teardown(void) {
     od_judge_free(&judge);
     od_judge_free(&again);
-    od_worker_engines_end();
+    od_worker_engines_end(NULL);
 }
 
 static const od_engine_api *worker(const char *mode, bool fresh, double timeout) {

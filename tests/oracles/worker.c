@@ -30,7 +30,7 @@ static void setup(void) {
 static void teardown(void) {
     od_judge_free(&judge);
     od_script_destroy(&script);
-    od_worker_engines_end();
+    od_worker_engines_end(NULL);
 }
 
 static const od_engine_api *engine(const char *mode, bool fresh, double timeout) {
@@ -186,7 +186,7 @@ static void check_finding(const char *mode, double timeout, bool reference, cons
         ck_assert_msg(v.outcome == OD_PASS, "%s: %s", mode, v.reason);
     }
     od_judge_free(&judge);
-    od_worker_engines_end();
+    od_worker_engines_end(NULL);
 }
 
 START_TEST(a_crash_is_a_finding_and_the_next_case_goes_on) {
@@ -225,7 +225,7 @@ START_TEST(answers_that_no_worker_should_give_are_faults) {
         ck_assert_msg(strstr(v.reason, i < 15 ? "broke the protocol in outputs: " : "broke the protocol in create: "),
                       "%s: %s", mode, v.reason);
         od_judge_free(&judge);
-        od_worker_engines_end();
+        od_worker_engines_end(NULL);
     }
 }
 END_TEST
