@@ -140,6 +140,18 @@ def a_command_that_ends_badly_after_the_last_case_is_told():
 
 
 @check
+def no_fresh_process_is_told_once():
+    write("good.json", GOOD)
+    once = f"exec:[ -e started ] && exit 1; : >started; {SCRIPT[5:]}"
+    for command in (("fuzz", "--seconds", "60", "--cases", "2", "--seed", "1"),
+                    ("run", "good.json", "good.json", "--only", "accuracy")):
+        done = exits(1, *command, "--fast", once)
+        told = [l for l in done.stderr.splitlines() if "not judged again in a fresh process: " in l]
+        assert len(told) == 1 and "exited with status 1 in hello" in told[0], done.stdout + done.stderr
+        os.remove("started")
+
+
+@check
 def a_command_ends_with_its_judge():
     write("good.json", GOOD)
     os.mkfifo("alive")
