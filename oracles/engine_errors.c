@@ -42,14 +42,18 @@ static const char *subject_of(enum od_status status) {
     }
 }
 
+/* What goes wrong while everything is being closed belongs to no call. */
+static const char *step_of(const od_attempt *run) {
+    return run->closing ? "-" : od_step_class_name(run->at.step);
+}
+
 static void judge(od_ruling *out, const od_evidence *ev) {
     for (int i = 0; i < ATTEMPTS; i++) {
         const od_attempt *run = attempt(ev, i);
         if (!run->ran || run->status == OD_OK) continue;
         const char *text = run->error.text;
         if (subject_of(run->status)) {
-            od_rule_finding(out, subject_of(run->status), od_step_class_name(run->at.step), 0, 0, "%s: %s",
-                            names[i].what, text);
+            od_rule_finding(out, subject_of(run->status), step_of(run), 0, 0, "%s: %s", names[i].what, text);
             return;
         }
         if (run->status != OD_BAD_INPUT) {
@@ -61,8 +65,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
             return;
         }
         if (i == 0 && ev->fast_run.status != OD_OK) continue;
-        od_rule_finding(out, "refusal", od_step_class_name(run->at.step), 0, 0, "only %s refuses: %s", names[i].what,
-                        text);
+        od_rule_finding(out, "refusal", step_of(run), 0, 0, "only %s refuses: %s", names[i].what, text);
         return;
     }
     od_rule(out, OD_PASS, "%s", "");

@@ -129,6 +129,7 @@ static void ask_after(od_attempt *run, const od_engine_api *api) {
     if (run->status != OD_OK || !api->probe) return;
     run->ran = true;
     run->status = api->probe(&run->error);
+    run->closing = run->status != OD_OK;
 }
 
 static double mae_against(const od_trace *truth, const od_trace *other, size_t index, const od_row *row) {

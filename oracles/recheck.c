@@ -22,8 +22,8 @@ char *od_recheck_text(char *text, size_t size, const od_recheck *r) {
         od_rate_interval(&low, &high, k, n);
         snprintf(text, size, "flaky: %u of %u (95 %% interval %.0f %% to %.0f %%)", k, n, 100 * low, 100 * high);
     } else if (k < n) {
-        snprintf(text, size, "%u of %u here, %u of %u in a fresh process: it needs what ran before it", r->shown,
-                 r->judged, r->process_shown, r->process_judged);
+        snprintf(text, size, "%u of %u here, %u of %u in a fresh process%s", r->shown, r->judged, r->process_shown,
+                 r->process_judged, r->process_judged < OD_RECHECK_FLAKY ? "" : ": it needs what ran before it");
     } else if (r->process_judged) {
         snprintf(text, size, "%u of %u, %u of them in a fresh process", k, n, r->process_judged);
     } else {
@@ -70,6 +70,13 @@ static void judge_again(unsigned *judged, unsigned *shown, od_judge *again, od_c
     }
 }
 
+/* A process against this one is judged in every judging, and what went wrong between them, or in that process alone,
+ * cannot be seen from within one. */
+static bool is_between(const od_verdict *v) {
+    const od_evidence *ev = v->evidence;
+    return ev && (ev->difference[OD_RERUN_PROCESS].differs || ev->rerun[OD_RERUN_PROCESS].status != OD_OK);
+}
+
 void od_recheck_finding(od_verdict *v, od_judge *again, const od_judge *j, od_case *c, const od_engine_api *process) {
     od_recheck *r = &v->recheck;
     again->setup = j->setup;
@@ -80,14 +87,15 @@ void od_recheck_finding(od_verdict *v, od_judge *again, const od_judge *j, od_ca
     again->known = j->known;
     again->weights = od_signature_needs_weights(v->signature);
     *r = (od_recheck){.judged = 1, .shown = 1};
-    judge_again(&r->judged, &r->shown, again, c, v->signature, OD_RECHECK_HERE);
-    if (mixed(r->shown, r->judged)) judge_again(&r->judged, &r->shown, again, c, v->signature, OD_RECHECK_FLAKY);
-    /* A process against this one is judged above, and a difference between them cannot be seen from within one. */
-    const bool between = v->evidence && v->evidence->difference[OD_RERUN_PROCESS].differs;
+    const bool between = is_between(v), hang = strncmp(v->signature, "engine/hang/", 12) == 0;
+    if (!hang || between) judge_again(&r->judged, &r->shown, again, c, v->signature, OD_RECHECK_HERE);
+    if (!hang && mixed(r->shown, r->judged))
+        judge_again(&r->judged, &r->shown, again, c, v->signature, OD_RECHECK_FLAKY);
     if (!process || between || mixed(r->shown, r->judged)) return;
     again->setup.fast = process;
     again->setup.process = NULL;
+    again->setup.isolated = true; /* what goes wrong while it is closed is asked for here, not told to the next case */
     judge_again(&r->process_judged, &r->process_shown, again, c, v->signature, OD_RECHECK_PROCESS);
-    if (r->process_shown < r->process_judged)
+    if (!hang && r->process_shown < r->process_judged)
         judge_again(&r->process_judged, &r->process_shown, again, c, v->signature, OD_RECHECK_FLAKY);
 }

@@ -7,7 +7,8 @@
 #include <stddef.h>
 
 /* So many judgings in all where the finding comes each time; so many in either place where it does not: enough to tell
- * a rate of one in three from always, with a probability of 98 % (1 - (2/3)^10). */
+ * a rate of one in three from always, with a probability of 98 % (1 - (2/3)^10). A hang, which takes a call's whole
+ * time, is judged once more at most: in a fresh process, or here where it is such a process that hangs. */
 enum { OD_RECHECK_HERE = 2, OD_RECHECK_PROCESS = 1, OD_RECHECK_FLAKY = 10 };
 
 /* Of each kind of finding (kinds.h) so many are rechecked in a run. */

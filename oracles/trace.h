@@ -108,6 +108,7 @@ typedef struct od_attempt {
     bool ran;
     enum od_status status;
     od_call_at at; /* of the call that failed */
+    bool closing;  /* it failed while everything was being closed: `at` says nothing */
     od_error error;
 } od_attempt;
 

@@ -24,7 +24,7 @@ typedef struct od_wire {
 } od_wire;
 
 /* Sends a message, which is given up to the function. `seconds` may be INFINITY. OD_HUNG: it was not taken in time;
- * OD_IO: the other end is gone; OD_NO_MEMORY. */
+ * OD_IO: the other end is gone. OD_NO_MEMORY (also for NULL), OD_BAD_INPUT (too long): nothing was sent. */
 enum od_status od_wire_send(od_wire *w, json_t *message, double seconds, od_error *e);
 
 /* The next message, an object that the caller gives back with json_decref. OD_HUNG: it did not come in time; OD_IO: the
@@ -63,6 +63,9 @@ json_t *od_wire_tensor(const od_tensor *t, size_t offset);
 
 /* The same back, its size checked and t->data found in the memory. */
 enum od_status od_wire_read_tensor(od_tensor *t, od_wire *w, const json_t *o, od_error *e);
+
+/* A JSON text of n bytes that need not be UTF-8: where they are not, each byte beyond ASCII becomes a '?'. */
+json_t *od_wire_words(const char *bytes, size_t n);
 
 /* {status: "ok"}, or {status, text}. */
 json_t *od_wire_status(enum od_status status, const od_error *e);

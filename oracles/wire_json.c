@@ -2,6 +2,7 @@
  * checked. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "oracles/wire.h"
@@ -211,10 +212,19 @@ enum od_status od_wire_read_tensor(od_tensor *t, od_wire *w, const json_t *o, od
 
 /* ---- status ------------------------------------------------------------------------------------------------------ */
 
+json_t *od_wire_words(const char *bytes, size_t n) {
+    json_t *text = json_stringn(bytes, n);
+    char *ascii = text ? NULL : malloc(n + 1);
+    if (!ascii) return text;
+    for (size_t i = 0; i < n; i++) ascii[i] = (unsigned char)bytes[i] < 128 ? bytes[i] : '?';
+    text = json_stringn(ascii, n);
+    free(ascii);
+    return text;
+}
+
 json_t *od_wire_status(enum od_status status, const od_error *e) {
     if (status == OD_OK) return json_pack("{s:s}", "status", "ok");
-    json_t *text = json_string(e->text); /* NULL: no UTF-8 */
-    return json_pack("{s:s,s:o}", "status", od_status_name(status), "text", text ? text : json_string("(unreadable)"));
+    return json_pack("{s:s,s:o}", "status", od_status_name(status), "text", od_wire_words(e->text, strlen(e->text)));
 }
 
 enum od_status od_wire_read_status(bool *broken, const json_t *answer, od_error *e) {

@@ -15,6 +15,7 @@ enum { OD_WORKERS = 8 }; /* engines of od_worker_engine at a time */
 
 typedef struct od_worker_terms {
     const char *name;        /* the engine's in signatures; NULL: as it calls itself */
+    const char *word;        /* for messages, until it has said its name; NULL: argv[0] */
     const char *const *argv; /* the command, NULL-ended; argv[0] is looked for in PATH where it has no slash */
     double timeout;          /* seconds that a call may take */
     bool fresh;              /* a process for each engine that is created, else one for all, until it dies */
@@ -25,8 +26,9 @@ typedef struct od_worker_terms {
  * started; OD_CRASHED, OD_HUNG, OD_DEVICE_FAULT as above. */
 enum od_status od_worker_engine(const od_engine_api **out, const od_worker_terms *terms, od_error *e);
 
-/* Ends every worker. No engine of one may be alive. */
-void od_worker_engines_end(void);
+/* Ends every worker. No engine of one may be alive. The first thing that went wrong there, or before and was not told;
+ * e may be NULL. */
+enum od_status od_worker_engines_end(od_error *e);
 
 /* Serves an engine to the other end of the stream until that closes; memory: the shared memory's descriptor. Everything
  * that is wrong in a message is answered with OD_BAD_INPUT and text; OD_BAD_INPUT or OD_IO where the stream is of no

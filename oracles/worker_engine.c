@@ -12,7 +12,7 @@ enum { MOST_WORDS = 16 };
 /* One engine of od_worker_engine. */
 typedef struct place {
     bool used, fresh, has_can, has_recapture, has_poison, has_scramble;
-    char name[24], about[120];
+    char name[24], word[104], about[120];
     char *argv[MOST_WORDS + 1];
     double timeout;
     od_engine_api api;
@@ -71,7 +71,7 @@ static enum od_status hello(place *p, od_worker *w, bool first, od_error *e) {
     if (s != OD_OK) return s;
     s = read_hello(p, answer, first, e);
     json_decref(answer);
-    return s == OD_OK || !e ? s : od_error_prefix(e, "%.60s", p->argv[0]);
+    return s == OD_OK || !e ? s : od_error_prefix(e, "%.60s", p->word);
 }
 
 /* The place's worker, alive: a new one where there is none, or the old one died. */
@@ -80,8 +80,7 @@ static enum od_status ready(place *p, bool first, od_error *e) {
     od_worker_release(p->worker, &p->pending);
     p->worker = NULL;
     od_worker *w;
-    enum od_status s =
-        od_worker_start(&w, p->name[0] ? p->name : p->argv[0], (const char *const *)p->argv, p->timeout, e);
+    enum od_status s = od_worker_start(&w, p->name[0] ? p->name : p->word, (const char *const *)p->argv, p->timeout, e);
     if (s != OD_OK) return s;
     s = hello(p, w, first, e);
     if (s != OD_OK) {
@@ -109,8 +108,9 @@ static enum od_status ask_can(place *p, const od_case *c, bool *yes, char *why, 
     enum od_status s = ready(p, false, e);
     if (s == OD_OK) s = od_case_format(&text, &n, c, NULL, e);
     if (s != OD_OK) return s;
-    json_t *request = json_pack("{s:s,s:s#,s:s,s:o,s:o}", "do", "can", "case", text, n, "path", c->path, "config",
-                                od_wire_config(&c->config), "options", od_wire_options(&c->options));
+    json_t *request = json_pack("{s:s,s:o,s:o,s:o,s:o}", "do", "can", "case", od_wire_words(text, n), "path",
+                                od_wire_words(c->path, strlen(c->path)), "config", od_wire_config(&c->config),
+                                "options", od_wire_options(&c->options));
     free(text);
     s = od_worker_ask(&answer, p->worker, request, e);
     if (s != OD_OK) return s;
@@ -242,6 +242,7 @@ enum od_status od_worker_engine(const od_engine_api **out, const od_worker_terms
         if (i < MOST_WORDS) p->argv[i] = strdup(terms->argv[i]);
         if (i == MOST_WORDS || !p->argv[i]) s = od_fail(e, OD_NO_MEMORY, "no memory for a worker's command");
     }
+    snprintf(p->word, sizeof p->word, "%s", terms->word ? terms->word : terms->argv[0]);
     if (terms->name) snprintf(p->name, sizeof p->name, "%s", terms->name);
     if (s == OD_OK) s = ready(p, true, e);
     if (s != OD_OK) {
@@ -253,8 +254,16 @@ enum od_status od_worker_engine(const od_engine_api **out, const od_worker_terms
     return OD_OK;
 }
 
-void od_worker_engines_end(void) {
-    for (size_t i = 0; i < OD_WORKERS; i++)
-        if (places[i].used) empty(&places[i]);
+enum od_status od_worker_engines_end(od_error *e) {
+    od_error first = {0};
+    for (size_t i = 0; i < OD_WORKERS; i++) {
+        if (!places[i].used) continue;
+        od_worker_release(places[i].worker, &places[i].pending);
+        places[i].worker = NULL;
+        if (first.status == OD_OK) first = places[i].pending;
+        empty(&places[i]);
+    }
     od_worker_texts_free();
+    if (e) *e = first;
+    return first.status;
 }

@@ -89,16 +89,21 @@ enum od_status od_worker_start(od_worker **out, const char *name, const char *co
     return OD_OK;
 }
 
-/* Has the process ended within so many seconds? */
+/* Has the process ended within so many seconds? What it left behind in its group ends with it; before it is reaped, as
+ * its number may be another's afterwards. */
 static bool ended(int *status, pid_t pid, double seconds) {
     const double deadline = od_seconds() + seconds;
+    *status = 0;
     for (;;) {
-        const pid_t n = waitpid(pid, status, WNOHANG);
-        if (n == pid) return true;
-        if (n < 0 && errno != EINTR) {
-            *status = 0;
+        siginfo_t info = {0};
+        const int n = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | WNOHANG);
+        if (n == 0 && info.si_pid == pid) {
+            kill(-pid, SIGKILL);
+            while (waitpid(pid, status, 0) < 0 && errno == EINTR) {
+            }
             return true;
         }
+        if (n < 0 && errno != EINTR) return true;
         if (od_seconds() >= deadline) return false;
         nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
     }
@@ -165,7 +170,9 @@ enum od_status od_worker_ask(json_t **answer, od_worker *w, json_t *request, od_
     }
     if (text) snprintf(name, sizeof name, "%s", text);
     enum od_status s = od_wire_send(&w->wire, request, w->timeout, e);
+    if (s == OD_NO_MEMORY || s == OD_BAD_INPUT) return s; /* of ours: nothing was sent, the worker lives */
     if (s == OD_OK) s = od_wire_receive(answer, &w->wire, w->timeout, e);
+    if (s == OD_NO_MEMORY) return gone(w, e); /* of ours as well, but an answer was lost */
     if (s == OD_IO) return lost(w, name, e);
     if (s == OD_HUNG) {
         od_fail(e, OD_HUNG, "the worker of %s gave no answer to %s within %g s and was killed", w->name, name,

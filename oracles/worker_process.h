@@ -10,7 +10,7 @@ typedef struct od_worker {
     od_wire wire;
     pid_t pid; /* 0: it is gone, and *error says why */
     double timeout;
-    char name[24]; /* for messages */
+    char name[104]; /* for messages */
     od_error error;
     bool untold;    /* it died in a call that has no status, and no other was made since */
     unsigned users; /* engines in it, and its place (worker_engine.c) */
@@ -24,7 +24,8 @@ enum od_status od_worker_start(od_worker **out, const char *name, const char *co
 enum od_status od_worker_end(od_worker *w, od_error *e);
 
 /* Sends a request, which is given up to the function, and waits for the answer. *answer (the caller's) is set where the
- * status is OD_OK. What the worker answers with another status is returned with its text; OD_CRASHED, OD_HUNG and
+ * status is OD_OK. A request that cannot be made or sent (wire.h) is returned as it is, and the worker lives. What the
+ * worker answers with another status is returned with its text; OD_CRASHED, OD_HUNG and
  * OD_DEVICE_FAULT as in worker.h, and the process is gone then. */
 enum od_status od_worker_ask(json_t **answer, od_worker *w, json_t *request, od_error *e);
 

@@ -73,7 +73,7 @@ static enum od_status can(json_t *answer, server *s, const json_t *request, od_e
     if (status != OD_OK) return status;
     const bool yes = !s->api->can || s->api->can(&c, why, sizeof why);
     json_object_set_new(answer, "can", json_boolean(yes));
-    json_object_set_new(answer, "why", json_string(why));
+    json_object_set_new(answer, "why", od_wire_words(why, strlen(why)));
     return OD_OK;
 }
 

@@ -83,7 +83,11 @@ static void recheck(od_batch *b, od_case *c) {
     if (b->verdict.outcome != OD_FINDING || od_kinds_count(&b->kinds, &b->verdict) >= OD_RECHECK_KIND) return;
     const char *name = b->args->fast ? b->args->fast : b->judge.setup.fast->name;
     od_error e;
-    if (!b->has_process && od_cli_worker(&b->process, name, true, b->args->timeout, &e) != OD_OK) b->process = NULL;
+    if (!b->has_process && od_cli_worker(&b->process, name, true, b->args->timeout, &e) != OD_OK) {
+        b->process = NULL;
+        fprintf(stderr, "%soracle-diff: findings are not judged again in a fresh process: %s\n",
+                isatty(STDERR_FILENO) ? "\r\033[K" : "", e.text);
+    }
     b->has_process = true;
     od_recheck_finding(&b->verdict, &b->again, &b->judge, c, b->process);
 }

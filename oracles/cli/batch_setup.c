@@ -183,7 +183,8 @@ static void choose_process(od_batch *b) {
         snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process%s", asked ? " (--process 1)" : "");
     } else if (od_cli_worker(&b->process, name, true, a->timeout, &e) != OD_OK) {
         b->process_every = 0;
-        snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process: %.150s", e.text);
+        snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process, nor findings again there: %.140s",
+                 e.text);
     } else if (b->process_every > 1) {
         snprintf(b->no_process, sizeof b->no_process, "reruns in a fresh process, but for one case of %llu",
                  (unsigned long long)b->process_every);

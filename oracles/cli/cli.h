@@ -131,6 +131,9 @@ enum od_status od_cli_pair(const od_engine_api **ref, const od_engine_api **fast
 /* "./x.so", "exec:COMMAND". */
 bool od_cli_is_foreign(const char *name);
 
+/* The command of "exec:COMMAND", else NULL. */
+const char *od_cli_command(const char *name);
+
 /* Loads a shared object into this process, which it may bring down: workers do. OD_BAD_INPUT says what is wrong. */
 enum od_status od_cli_load_engine(const od_engine_api **out, const char *path, od_error *e);
 

@@ -14,8 +14,12 @@ static bool is_shared_object(const char *name) {
     return n > 3 && strcmp(name + n - 3, ".so") == 0;
 }
 
+const char *od_cli_command(const char *name) {
+    return strncmp(name, exec_word, sizeof exec_word - 1) == 0 ? name + sizeof exec_word - 1 : NULL;
+}
+
 bool od_cli_is_foreign(const char *name) {
-    return is_shared_object(name) || strncmp(name, exec_word, sizeof exec_word - 1) == 0;
+    return is_shared_object(name) || od_cli_command(name);
 }
 
 enum od_status od_cli_load_engine(const od_engine_api **out, const char *path, od_error *e) {
@@ -43,12 +47,12 @@ enum od_status od_cli_load_engine(const od_engine_api **out, const char *path, o
 }
 
 enum od_status od_cli_worker(const od_engine_api **out, const char *name, bool fresh, double timeout, od_error *e) {
-    const char *const own[] = {"/proc/self/exe", "worker", "--engine", name, NULL};
-    const char *const shell[] = {"/bin/sh", "-c", name + sizeof exec_word - 1, NULL};
-    const bool is_command = strncmp(name, exec_word, sizeof exec_word - 1) == 0;
+    const char *const argv[] = {"/proc/self/exe", "worker", "--engine", name, NULL};
+    const char *command = od_cli_command(name);
     const bool foreign = od_cli_is_foreign(name);
     const od_worker_terms terms = {
-        .name = foreign ? NULL : name, .argv = is_command ? shell : own, .timeout = timeout, .fresh = fresh};
+        .name = foreign ? NULL : name, .word = name, .argv = argv, .timeout = timeout, .fresh = fresh};
+    if (command && !command[strspn(command, " \t\n")]) return od_fail(e, OD_BAD_INPUT, "exec: names no command");
     enum od_status s = od_worker_engine(out, &terms, e);
     if (s == OD_OK && foreign && od_cli_find_engine(NULL, (*out)->name, NULL) == OD_OK)
         s = od_fail(e, OD_BAD_INPUT, "it calls itself '%s', which is an engine of this program", (*out)->name);

@@ -67,6 +67,9 @@ int main(int argc, char **argv) {
         code = od_complain(&e);
     }
     free(args.rest);
-    od_worker_engines_end();
+    if (od_worker_engines_end(&e) != OD_OK) {
+        const int failed = od_complain(&e);
+        if (code == OD_EXIT_PASS) code = failed;
+    }
     return code;
 }

@@ -28,16 +28,24 @@ static void setup(void) {
 static void teardown(void) {
     od_judge_free(&judge);
     od_judge_free(&again);
-    od_worker_engines_end();
+    od_worker_engines_end(NULL);
 }
 
-static const od_engine_api *process(const char *mode) {
+static const od_engine_api *worker(const char *mode, bool fresh, double timeout) {
     const char *const argv[] = {"/proc/self/exe", "worker", mode, NULL};
-    const od_worker_terms terms = {.argv = argv, .timeout = 60, .fresh = true};
+    const od_worker_terms terms = {.argv = argv, .timeout = timeout, .fresh = fresh};
     const od_engine_api *api = NULL;
     od_error e = {0};
     ck_assert_msg(od_worker_engine(&api, &terms, &e) == OD_OK, "%s", e.text);
     return api;
+}
+
+static const od_engine_api *process(const char *mode) {
+    return worker(mode, true, 60);
+}
+
+static const od_engine_api *hanging(bool fresh) {
+    return worker("hang-decode", fresh, 0.5);
 }
 
 static const char *recheck(const od_engine_api *fresh) {
@@ -127,6 +135,54 @@ START_TEST(a_difference_between_processes_is_judged_here) {
 }
 END_TEST
 
+/* Nothing is wrong here, and a process that nothing else has run in ends badly each time: that is no finding that needs
+ * what ran before it. */
+START_TEST(what_a_fresh_process_alone_does_wrong_is_judged_here) {
+    static const char *const table[][2] = {{"exit-end", "engine/crash/-/b2-4.v2-4.s2-4/ref:fast"},
+                                           {"crash-decode", "engine/crash/decode/b2-4.v2-4.s2-4/ref:fast"}};
+    fake_reset();
+    c.batch = 3;
+    judge.setup.oracles = fake_oracles();
+    for (int i = 0; i < 2; i++) {
+        judge.setup.process = process(table[i][0]);
+        ck_assert_str_eq(recheck(judge.setup.process), "2 of 2");
+        ck_assert_str_eq(v.signature, table[i][1]);
+        ck_assert_msg(strstr(v.reason, "the fast path in a fresh process: "), "%s", v.reason);
+    }
+}
+END_TEST
+
+/* The fresh process crashes while it is closed: another case must not be told. */
+START_TEST(nothing_of_a_recheck_is_left_to_the_next_case) {
+    od_error e = {0};
+    const od_engine_api *fresh = process("crash-destroy");
+    c.batch = 3;
+    fake_ref_knobs = fake_fast_knobs; /* it is the reference that lies: the finding comes in every process */
+    fake_fast_knobs = (fake_knobs){0};
+    ck_assert_str_eq(recheck(fresh), "3 of 3, 1 of them in a fresh process");
+    ck_assert_msg(fresh->probe(&e) == OD_OK, "%s", e.text);
+}
+END_TEST
+
+/* It takes a call's whole time each time. */
+START_TEST(a_hang_is_judged_once_more_at_most) {
+    c.batch = 3;
+    fake_reset();
+    judge.setup.oracles = fake_oracles();
+    judge.setup.isolated = true;
+    judge.setup.fast = hanging(false);
+    ck_assert_str_eq(recheck(hanging(true)), "2 of 2, 1 of them in a fresh process");
+    ck_assert_uint_eq(v.recheck.judged, 1);
+    ck_assert_str_eq(v.signature, "engine/hang/decode/b2-4.v2-4.s2-4/ref:fast");
+    ck_assert_str_eq(recheck(process("fake")), "1 of 1 here, 0 of 1 in a fresh process");
+    ck_assert(!od_recheck_is_flaky(&v.recheck));
+    judge.setup.fast = fake_fast();
+    judge.setup.process = hanging(true);
+    ck_assert_str_eq(recheck(judge.setup.process), "2 of 2");
+    ck_assert_uint_eq(v.recheck.process_judged, 0);
+}
+END_TEST
+
 START_TEST(a_finding_s_file_says_how_often) {
     char dir[] = "/tmp/od-recheck-XXXXXX", path[300], folder[300];
     static od_case read;
@@ -158,6 +214,9 @@ Suite *suite_recheck(void) {
     tcase_add_test(t, a_fault_in_a_later_play_comes_again);
     tcase_add_test(t, an_absent_expectation_comes_again);
     tcase_add_test(t, a_difference_between_processes_is_judged_here);
+    tcase_add_test(t, what_a_fresh_process_alone_does_wrong_is_judged_here);
+    tcase_add_test(t, nothing_of_a_recheck_is_left_to_the_next_case);
+    tcase_add_test(t, a_hang_is_judged_once_more_at_most);
     tcase_add_test(t, a_finding_s_file_says_how_often);
     suite_add_tcase(s, t);
     return s;

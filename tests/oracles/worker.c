@@ -2,6 +2,7 @@
 #include "oracles/worker.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "oracles/judge.h"
+#include "oracles/worker_process.h"
 #include "tests/oracles/causal_engine.h"
 #include "tests/oracles/fake_engine.h"
 #include "tests/oracles/suites.h"
@@ -28,7 +30,7 @@ static void setup(void) {
 static void teardown(void) {
     od_judge_free(&judge);
     od_script_destroy(&script);
-    od_worker_engines_end();
+    od_worker_engines_end(NULL);
 }
 
 static const od_engine_api *engine(const char *mode, bool fresh, double timeout) {
@@ -184,7 +186,7 @@ static void check_finding(const char *mode, double timeout, bool reference, cons
         ck_assert_msg(v.outcome == OD_PASS, "%s: %s", mode, v.reason);
     }
     od_judge_free(&judge);
-    od_worker_engines_end();
+    od_worker_engines_end(NULL);
 }
 
 START_TEST(a_crash_is_a_finding_and_the_next_case_goes_on) {
@@ -200,7 +202,7 @@ END_TEST
 /* Calls without a status: nothing follows that would tell but the question at the end. */
 START_TEST(a_crash_while_closing_is_a_finding_of_the_same_case) {
     check_finding("crash-session_close", 60, false, "engine/crash/", "in session_close");
-    check_finding("crash-destroy", 60, true, "engine/crash/", "the reference, being closed: the worker of fast died");
+    check_finding("crash-destroy", 60, true, "engine/crash/-/", "the reference, being closed: the worker of fast died");
 }
 END_TEST
 
@@ -223,8 +225,53 @@ START_TEST(answers_that_no_worker_should_give_are_faults) {
         ck_assert_msg(strstr(v.reason, i < 15 ? "broke the protocol in outputs: " : "broke the protocol in create: "),
                       "%s: %s", mode, v.reason);
         od_judge_free(&judge);
-        od_worker_engines_end();
+        od_worker_engines_end(NULL);
     }
+}
+END_TEST
+
+/* What fails on the judge's own side is told as that, and costs no worker. */
+START_TEST(a_request_that_cannot_be_made_is_no_fault_of_the_worker) {
+    const char *const argv[] = {"/proc/self/exe", "worker", "fake", NULL};
+    static char lengthy[OD_WIRE_MOST + 1];
+    od_worker *w = NULL;
+    od_error e = {0};
+    json_t *answer;
+    memset(lengthy, 'x', OD_WIRE_MOST);
+    ck_assert_int_eq(od_worker_start(&w, "fake", argv, 60, &e), OD_OK);
+    ck_assert_int_eq(od_worker_ask(&answer, w, json_pack("{s:s}", "do", "caf\xe9"), &e), OD_NO_MEMORY);
+    ck_assert_msg(strstr(e.text, "no UTF-8"), "%s", e.text);
+    ck_assert_int_eq(od_worker_ask(&answer, w, json_pack("{s:s}", "do", lengthy), &e), OD_BAD_INPUT);
+    ck_assert_msg(strstr(e.text, "are the most"), "%s", e.text);
+    ck_assert_msg(od_worker_tell(w, json_pack("{s:s}", "do", "probe"), &e) == OD_OK, "%s", e.text);
+    ck_assert_int_eq(od_worker_end(w, &e), OD_OK);
+}
+END_TEST
+
+/* The leader ends by itself, or is told to, and leaves a process that holds a pipe: the pipe's end comes when that
+ * process is gone. */
+static void check_nothing_left(const char *end) {
+    char command[200], nothing;
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    snprintf(command, sizeof command, "exec 3>&- 9>/proc/%d/fd/%d; (exec sleep 30 </dev/null >/dev/null) & %s",
+             (int)getpid(), ends[1], end);
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    const od_worker_terms terms = {.argv = argv, .timeout = 5};
+    const od_engine_api *api;
+    od_error e = {0};
+    ck_assert_int_eq(od_worker_engine(&api, &terms, &e), OD_CRASHED);
+    close(ends[1]);
+    struct pollfd p = {.fd = ends[0], .events = POLLIN};
+    ck_assert_msg(poll(&p, 1, 5000) == 1 && p.revents & POLLHUP, "%s: a process is left (%s)", end, e.text);
+    ck_assert_int_eq(read(ends[0], &nothing, 1), 0);
+    close(ends[0]);
+}
+
+START_TEST(a_worker_leaves_no_process_behind) {
+    check_nothing_left("exit 1");
+    check_nothing_left("kill -ABRT $$");
+    check_nothing_left("exec <&- >&-; sleep 30"); /* it closes its stream and lives */
 }
 END_TEST
 
@@ -428,6 +475,8 @@ Suite *suite_worker(void) {
     tcase_add_test(t, a_crash_while_closing_is_a_finding_of_the_same_case);
     tcase_add_test(t, a_hang_is_a_finding_and_ends_in_time);
     tcase_add_test(t, answers_that_no_worker_should_give_are_faults);
+    tcase_add_test(t, a_request_that_cannot_be_made_is_no_fault_of_the_worker);
+    tcase_add_test(t, a_worker_leaves_no_process_behind);
     tcase_add_test(t, what_cannot_be_a_worker_is_refused_in_words);
     tcase_add_test(t, a_worker_answers_bad_requests_in_words);
     tcase_add_test(t, a_stream_that_is_none_ends_the_worker_in_words);

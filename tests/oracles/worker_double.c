@@ -1,7 +1,7 @@
 /* Modes: fake, causal: that engine; weights: fake, which reads every weight; lie: fake with a wrong loc; echo: its
  * answer is the window that it was given; drop: the last element of every tensor is lost; pid: launches is the
- * process's number; crash-WHAT, exit-WHAT, hang-WHAT: that happens in the call WHAT in cases of batch 3; say-N: no
- * engine at all, but answer N of a list that no worker should give. */
+ * process's number; crash-WHAT, exit-WHAT, hang-WHAT: that happens in the call WHAT (end: when the stream has ended) in
+ * cases of batch 3; say-N: no engine at all, but answer N of a list that no worker should give. */
 #include "tests/oracles/worker_double.h"
 
 #include <signal.h>
@@ -175,5 +175,7 @@ int worker_double(const char *mode) {
     api.session_close = close_session;
     api.destroy = destroy;
     api.stats = stats;
-    return od_worker_serve(&api, 0, 1, 3, &e) == OD_IO ? 0 : 6;
+    const enum od_status s = od_worker_serve(&api, 0, 1, 3, &e);
+    maybe("end");
+    return s == OD_IO ? 0 : 6;
 }
