@@ -32,7 +32,7 @@ enum {
     OD_NEED_WITNESSES = 64
 };
 
-enum { OD_MAX_REPEAT = 6, OD_MAX_PAIR = 15, OD_REASON = 320 };
+enum { OD_MAX_REPEAT = 6, OD_MAX_PAIR = 15, OD_REASON = 640 };
 
 typedef struct od_setup {
     const od_engine_api *ref, *fast;

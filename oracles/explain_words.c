@@ -145,7 +145,7 @@ static void who(char *text, size_t size, const od_explanation *x) {
     nearness(near_fast, sizeof near_fast, &p->fast);
     const char *wrong = x->n_breach > 0 ? "is wrong" : "is farther off than rounding takes it";
     if (p->structure[0])
-        snprintf(text, size, "%s", p->structure);
+        snprintf(text, size, "%.320s", p->structure);
     else if (!p->has_truth)
         snprintf(text, size, "the engines are %.1e apart on average, and the arbiter does not give it", p->pair.mae);
     else if (p->blame == OD_BLAME_FAST)

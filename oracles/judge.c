@@ -69,7 +69,7 @@ static void look_up(od_ruling *r, const od_known *known) {
     const od_known_issue *issue = od_known_find(known, r->signature);
     char reason[OD_REASON];
     if (!issue) return;
-    snprintf(reason, sizeof reason, "%s %s (%.80s; %.80s): %.100s",
+    snprintf(reason, sizeof reason, "%s %s (%.160s; %.120s): %.300s",
              issue->expired ? "known issue, expired on" : "known until", issue->expires, issue->reason, issue->link,
              r->reason);
     snprintf(r->reason, sizeof r->reason, "%s", reason);

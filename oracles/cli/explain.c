@@ -172,7 +172,10 @@ static void explain_others(const od_verdict *v) {
         if (oracle == &od_oracle_accuracy || oracle == &od_oracle_finite || oracle == &od_oracle_determinism ||
             oracle == &od_oracle_envelope)
             continue;
-        if (has_finding(v, oracle)) printf("%s: no matter of values: %s\n", oracle->name, v->ruling[i].reason);
+        if (has_finding(v, oracle))
+            printf("%s: %s%s\n", oracle->name,
+                   oracle == &od_oracle_consistency ? "the fast path against itself: " : "no matter of values: ",
+                   v->ruling[i].reason);
     }
     if (strncmp(v->signature, "expect/", 7) == 0) printf("%s\n", v->reason);
 }
