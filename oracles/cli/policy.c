@@ -32,13 +32,13 @@ static char *formatted(const char *format, double x) {
 }
 
 static void fill(const char **cell, const od_tally *t, int cls, int step, const od_shift_test *s) {
-    cell[0] = formatted(od_tensor_class_name((enum od_tensor_class)cls), 0);
-    cell[1] = formatted(od_step_class_name((enum od_step_class)step), 0);
+    cell[0] = strdup(od_tensor_class_name((enum od_tensor_class)cls));
+    cell[1] = strdup(od_step_class_name((enum od_step_class)step));
     cell[2] = formatted("%.0f", (double)s->seen.cases);
     cell[3] = formatted("%+.2e", s->seen.mean);
     cell[4] = formatted("%+.2e", t->envelope->shift[cls][step].mean);
     cell[5] = formatted("%.1f", s->z);
-    cell[6] = formatted(s->state == OD_SHIFT_ALARM ? "SHIFTED" : "ok", 0);
+    cell[6] = strdup(s->state == OD_SHIFT_ALARM ? "SHIFTED" : "ok");
 }
 
 bool od_policy_print(const od_tally *t, bool bad_only) {
