@@ -109,6 +109,7 @@ static const char **text_slot(od_args *a, int key) {
     case OD_KEY_CASE: return &a->case_path;
     case OD_KEY_XPOS: return &a->xpos;
     case OD_KEY_SHARD: return &a->shard;
+    case OD_KEY_RECORD: return &a->record;
     case OD_KEY_PRESET: return &a->preset;
     case OD_KEY_HEAD: return &a->head;
     default: return NULL;

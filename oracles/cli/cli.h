@@ -34,6 +34,7 @@ typedef struct od_args {
     const char *profile;
     const char *engine, *case_path, *xpos; /* forward */
     const char *shard;                     /* replay: "I/N" */
+    const char *record;                    /* fuzz: file of the flight recorder */
     uint64_t context;
     bool has_context;
     double relative;                                   /* compare; -1: the contract */
@@ -102,6 +103,7 @@ enum od_key {
     OD_KEY_ROLLOUT,
     OD_KEY_PAIRS,
     OD_KEY_SHARD,
+    OD_KEY_RECORD,
     OD_KEY_RUNS,
     OD_KEY_HELP
 };

@@ -2,9 +2,11 @@
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "oracles/cli/cli.h"
+#include "oracles/recorder.h"
 
 static const double default_seconds = 60;
 
@@ -22,7 +24,8 @@ static void show_progress(const od_args *a, const od_tally *t, double spent, dou
     if (isfinite(seconds)) fprintf(stderr, ", %.0f s left", fmax(0, seconds - spent));
 }
 
-static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profile, double seconds, od_error *e) {
+static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profile, double seconds, od_record *record,
+                           od_error *e) {
     bool progress = !a->quiet && isatty(STDERR_FILENO);
     double start = od_seconds(), shown = start;
     enum od_status s = OD_OK;
@@ -36,7 +39,10 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
         od_case_generate(&c, a->seed, a->index + i, profile);
         od_batch_drawn(b, od_seconds() - now);
         s = od_batch_prepare(b, &c, e);
+        od_recorder_start(record, path, strlen(path));
         if (s == OD_OK) s = od_batch_case(b, &c, path, e);
+        if (s == OD_OK) od_recorder_add(record, od_batch_verdict(b));
+        od_recorder_finish(record);
         if (progress && now - shown > 0.25) {
             show_progress(a, od_batch_tally(b), now - start, seconds);
             shown = now;
@@ -50,13 +56,16 @@ static int run(const od_args *args) {
     od_error e = {0};
     enum od_profile profile = OD_PROFILE_DEFAULT;
     od_batch *b = NULL;
+    od_record *record = NULL;
     enum od_status s = OD_OK;
     if (args->n_rest > 0) s = od_fail(&e, OD_BAD_INPUT, "fuzz: '%.200s' is one word too many", args->rest[0]);
     if (s == OD_OK && args->has_cases && args->cases == 0) s = od_fail(&e, OD_BAD_INPUT, "--cases 0: nothing to do");
     if (s == OD_OK && args->profile) s = od_profile_parse(&profile, args->profile, &e);
     if (s == OD_OK) s = od_batch_create(&b, args, true, &e);
+    if (s == OD_OK && args->record) s = od_recorder_open(&record, args->record, &e);
     if (s == OD_OK) s = od_batch_begin(b, &e);
     if (s != OD_OK) {
+        od_recorder_close(record);
         od_batch_destroy(b);
         return od_complain(&e);
     }
@@ -64,12 +73,13 @@ static int run(const od_args *args) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     double seconds = args->has_seconds ? args->seconds : args->has_cases ? (double)INFINITY : default_seconds;
-    s = loop(b, args, profile, seconds, &e);
+    s = loop(b, args, profile, seconds, record, &e);
     int code = od_batch_end(b, stopped);
     if (s != OD_OK) {
         int failed = od_complain(&e);
         if (code != OD_EXIT_FINDING) code = failed;
     }
+    od_recorder_close(record);
     od_batch_destroy(b);
     return code;
 }
@@ -80,6 +90,7 @@ static const struct argp_option options[] = {
     {"seed", OD_KEY_SEED, "S", 0, "Seed of the cases (default 0); case i depends on seed, i and profile alone", 0},
     {"index", OD_KEY_INDEX, "I", 0, "Number of the first case (default 0)", 0},
     {"profile", OD_KEY_PROFILE, "NAME", 0, "default or rate", 0},
+    {"record", OD_KEY_RECORD, "FILE", 0, "Say in FILE what runs now and what was done (oracles/recorder.h)", 0},
     {0}};
 
 const od_command od_cmd_fuzz = {.name = "fuzz",

@@ -28,6 +28,7 @@ Suite *suite_rerun(void);
 Suite *suite_consistency(void);
 Suite *suite_spent(void);
 Suite *suite_witness(void);
+Suite *suite_recorder(void);
 Suite *suite_digest(void);
 Suite *suite_doubles(void);
 Suite *suite_metrics(void);
