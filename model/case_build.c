@@ -50,7 +50,7 @@ enum od_status od_case_model(od_model **out, od_case *c, od_error *e) {
     *out = NULL;
     if (c->model_folder[0]) return load_folder(out, c, e);
     enum od_status st = od_model_create(out, &c->config, e);
-    if (!st) od_model_generate(*out, c->weight_seed, c->gain);
+    if (!st) od_model_generate(*out, c->weight_seed, c->gain, c->options.threads);
     return st;
 }
 

@@ -5,9 +5,11 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
 
 /* Every extent is one of these sizes, so that a shape is two letters. */
 enum extent { ONE, PATCH, D, D3, MLP, MLP2, PATCH_D, COMPONENT };
@@ -140,17 +142,38 @@ void od_model_destroy(od_model *model) {
     free(model);
 }
 
-void od_model_generate(od_model *model, uint64_t seed, double gain) {
-    assert(gain > 0);
-    for (size_t i = 0; i < model->n_weight; i++) {
-        const od_weight_spec *w = &model->weights[i];
-        float *data = model->data + w->offset;
+/* Tensors to be drawn, taken one by one by whichever thread is free. */
+struct drawing {
+    od_model *model;
+    uint64_t seed;
+    double gain;
+    atomic_size_t next;
+};
+
+static int draw_weights(void *arg) {
+    struct drawing *g = arg;
+    for (size_t i; (i = atomic_fetch_add(&g->next, 1)) < g->model->n_weight;) {
+        const od_weight_spec *w = &g->model->weights[i];
+        float *data = g->model->data + w->offset;
         uint64_t key = od_rng_name_key(w->name);
         if (w->kind == OD_W_NORM1 || w->kind == OD_W_NORM2)
-            od_rng_fill_normal(data, w->count, 1, 0.2, seed, key);
+            od_rng_fill_normal(data, w->count, 1, 0.2, g->seed, key);
         else
-            od_rng_fill_uniform(data, w->count, gain / sqrt((double)w->fan_in), seed, key);
+            od_rng_fill_uniform(data, w->count, g->gain / sqrt((double)w->fan_in), g->seed, key);
     }
+    return 0;
+}
+
+void od_model_generate(od_model *model, uint64_t seed, double gain, unsigned n_thread) {
+    assert(gain > 0 && n_thread >= 1);
+    enum { MOST = 64, WORTH = 1 << 20 }; /* a thread costs more than it saves on a small model */
+    struct drawing g = {.model = model, .seed = seed, .gain = gain};
+    thrd_t helper[MOST];
+    unsigned n = 0;
+    while (n + 1 < n_thread && n < MOST && model->n_param / WORTH > n && thrd_create(&helper[n], draw_weights, &g) == 0)
+        n++;
+    draw_weights(&g); /* also where no thread is to be had */
+    while (n > 0) thrd_join(helper[--n], NULL);
 }
 
 const od_weight_spec *od_model_spec(const od_model *model, enum od_weight kind, size_t layer) {

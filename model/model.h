@@ -56,8 +56,9 @@ enum od_status od_model_create(od_model **out, const od_config *config, od_error
 void od_model_destroy(od_model *model); /* NULL is fine */
 
 /* Generated weights: U(±gain/√fan_in) for weights and biases, norm scales 1 + 0.2·N(0,1) (gain does not touch them),
- * Philox keyed by (seed, XXH64 of the tensor's name), counter = element. */
-void od_model_generate(od_model *model, uint64_t seed, double gain);
+ * Philox keyed by (seed, XXH64 of the tensor's name), counter = element: so that the number of threads that share the
+ * tensors (at least 1) changes no bit. */
+void od_model_generate(od_model *model, uint64_t seed, double gain, unsigned n_thread);
 
 /* Reads DIR/config.json and DIR/model.safetensors: both of Toto's spellings of the MLP, with or without the prefix
  * `model.`; F32 tensors only. Missing, unexpected or misshapen tensors, variate labels and non-finite weights are

@@ -17,7 +17,7 @@ typedef struct od_options {
     bool fused;        /* fused kernels where there are any */
     bool autotune;     /* choose product algorithms by timing */
     bool tf32;         /* let products round to TF32 (breaks the contract; for showing that it does) */
-    unsigned threads;  /* host threads, 1 … 64 */
+    unsigned threads;  /* host threads, 1 … 64: of OpenBLAS in the reference, and of drawing weights */
     unsigned streams;  /* device streams, 1 … 4 */
     unsigned captures; /* most graphs that an engine may capture, 1 … 1024; beyond it falls back to plain launches */
     uint64_t order;    /* twin: seed of thread order and of replay order; 0 = forward */

@@ -64,7 +64,7 @@ static enum od_status make_model(od_bench *b, od_error *e) {
     } else {
         s = od_config_preset(&config, preset, e);
         if (s == OD_OK) s = od_model_create(&b->model, &config, e);
-        if (s == OD_OK) od_model_generate(b->model, SEED, 1);
+        if (s == OD_OK) od_model_generate(b->model, SEED, 1, 1);
         snprintf(b->model_name, sizeof b->model_name, "%s", preset);
     }
     b->model_seconds = od_seconds() - start;

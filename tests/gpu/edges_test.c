@@ -42,7 +42,7 @@ static void create(const od_options *options) {
     api()->destroy(engine);
     od_model_destroy(model);
     ck_assert_msg(!od_model_create(&model, &config, &err), "%s", err.text);
-    od_model_generate(model, 7, 1);
+    od_model_generate(model, 7, 1, 1);
     ck_assert_msg(!api()->create(&engine, model, options, &err), "%s", err.text);
 }
 

@@ -19,7 +19,7 @@ static void setup(void) {
     od_config config;
     ck_assert(!od_config_preset(&config, "seed-tiny", &err));
     ck_assert(!od_model_create(&model, &config, &err));
-    od_model_generate(model, 7, 1);
+    od_model_generate(model, 7, 1, 1);
     od_rng_fill_normal(value, 8 * STEPS, 0, 1, 11, 0);
     memset(mask, 1, sizeof mask);
     memset(id, 0, sizeof id);

@@ -221,7 +221,7 @@ bool test_can(const od_config *config, const od_options *options) {
 od_model *test_model(const od_config *config, uint64_t seed) {
     od_model *model;
     ck_assert_msg(!od_model_create(&model, config, &err), "%s", err.text);
-    od_model_generate(model, seed, 1);
+    od_model_generate(model, seed, 1, 1);
     return model;
 }
 

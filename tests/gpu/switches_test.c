@@ -348,7 +348,7 @@ END_TEST
 static size_t bytes_of(const od_config *config, bool fused) {
     od_model *model;
     ck_assert_msg(!od_model_create(&model, config, &err), "%s", err.text);
-    od_model_generate(model, 3, 1);
+    od_model_generate(model, 3, 1, 1);
     od_options options = od_options_default();
     options.fused = fused;
     od_engine *en = test_engine_of(model, &options);

@@ -127,7 +127,7 @@ START_TEST(every_generated_weight_is_its_definition) {
     const double gains[] = {1, 0.5, 1.25};
     for (int g = 0; g < 3; g++) {
         od_model *m = make("seed-tiny");
-        od_model_generate(m, 99, gains[g]);
+        od_model_generate(m, 99, gains[g], 1);
         for (size_t k = 0; k < m->n_weight; k++) {
             const od_weight_spec *w = &m->weights[k];
             od_rng rng = od_rng_make(99, od_rng_name_key(w->name));
@@ -160,7 +160,7 @@ START_TEST(seed_42_gives_the_known_weights) {
         {OD_W_NORM1, 0, 31, 0x1.bc8c4cp-1f},
     };
     od_model *m = make("seed-tiny");
-    od_model_generate(m, 42, 1);
+    od_model_generate(m, 42, 1, 1);
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         float got = od_model_weight(m, known[i].kind, known[i].layer)[known[i].i];
         float slack = known[i].kind == OD_W_NORM1 ? 0x1p-23f : 0;
@@ -173,7 +173,7 @@ END_TEST
 START_TEST(generation_leaves_the_gaps_zero_and_fills_all_else) {
     od_model *m = make("seed-tiny");
     size_t zeros = 0;
-    od_model_generate(m, 1, 1);
+    od_model_generate(m, 1, 1, 1);
     for (size_t i = 0; i < m->n_weight; i++) {
         size_t end = m->weights[i].offset + m->weights[i].count;
         size_t next = i + 1 < m->n_weight ? m->weights[i + 1].offset : m->n_data;
@@ -193,9 +193,9 @@ START_TEST(weights_depend_on_seed_and_name_alone) {
     ck_assert_int_eq(od_model_create(&a, &c, NULL), OD_OK);
     c.n_layer = 9;
     ck_assert_int_eq(od_model_create(&b, &c, NULL), OD_OK);
-    od_model_generate(a, 5, 1);
-    od_model_generate(b, 5, 1);
-    od_model_generate(other, 6, 1);
+    od_model_generate(a, 5, 1, 1);
+    od_model_generate(b, 5, 1, 1);
+    od_model_generate(other, 6, 1, 1);
     for (size_t i = 0; i < a->n_weight; i++) {
         const od_weight_spec *w = &a->weights[i];
         size_t bytes = w->count * sizeof(float);
@@ -205,6 +205,24 @@ START_TEST(weights_depend_on_seed_and_name_alone) {
     od_model_destroy(a);
     od_model_destroy(b);
     od_model_destroy(other);
+}
+END_TEST
+
+START_TEST(threads_change_no_bit) {
+    od_config c;
+    od_model *alone, *many;
+    od_config_preset(&c, "seed-tiny", NULL);
+    c.d_model = 512; /* large enough for threads to be worth it: 14 million parameters */
+    c.d_mlp = 1024;
+    ck_assert_int_eq(od_model_create(&alone, &c, NULL), OD_OK);
+    od_model_generate(alone, 5, 1, 1);
+    for (unsigned threads = 2; threads <= 64; threads *= 4) {
+        ck_assert_int_eq(od_model_create(&many, &c, NULL), OD_OK);
+        od_model_generate(many, 5, 1, threads);
+        ck_assert_int_eq(memcmp(alone->data, many->data, alone->n_data * sizeof(float)), 0);
+        od_model_destroy(many);
+    }
+    od_model_destroy(alone);
 }
 END_TEST
 
@@ -224,6 +242,7 @@ Suite *suite_model(void) {
     tcase_add_test(t, seed_42_gives_the_known_weights);
     tcase_add_test(t, generation_leaves_the_gaps_zero_and_fills_all_else);
     tcase_add_test(t, weights_depend_on_seed_and_name_alone);
+    tcase_add_test(t, threads_change_no_bit);
     suite_add_tcase(s, t);
     return s;
 }

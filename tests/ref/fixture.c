@@ -41,7 +41,7 @@ void fixture_open(fixture *f, const od_engine_api *api, const od_config *config,
     options.cache = cache;
     must(od_config_check(config, &error));
     must(od_model_create(&f->model, config, &error));
-    od_model_generate(f->model, 5, 1);
+    od_model_generate(f->model, 5, 1, 1);
     fixture_engine(f, &options);
     f->value = malloc(n * sizeof *f->value);
     f->mask = malloc(n);

@@ -1,4 +1,5 @@
 /* A session's life: reset, several at once, poisoned scratch, what outputs and stats say. */
+#include <cblas.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,6 +67,32 @@ START_TEST(interleaved_sessions_do_not_see_each_other) {
     fixture_own(&f, a, 1);
     answer_same_bits(want, fixture_answer(&f, a, 1));
     fixture_close(&f); /* closes what is open */
+}
+END_TEST
+
+/* Two engines at once, each with threads of its own: OpenBLAS has one number for both. */
+START_TEST(each_call_runs_on_its_engine_s_threads) {
+    od_options options = od_options_default();
+    open(0, OD_CACHE_FIXED);
+    od_engine *one = f.engine;
+    od_session *a = fixture_session(&f, N);
+    options.threads = 3;
+    f.engine = NULL; /* lives on beside the next one */
+    fixture_engine(&f, &options);
+    od_session *b = fixture_session(&f, N);
+    for (int i = 0; i < 2; i++) {
+        fixture_prefill(&f, b, 5 * P);
+        ck_assert_int_eq(openblas_get_num_threads(), 3);
+        fixture_prefill(&f, a, 5 * P);
+        ck_assert_int_eq(openblas_get_num_threads(), 1);
+        fixture_own(&f, b, 1);
+        ck_assert_int_eq(openblas_get_num_threads(), 3);
+        fixture_own(&f, a, 1);
+        ck_assert_int_eq(openblas_get_num_threads(), 1);
+        ck_assert(!f.api->reset(a, NULL) && !f.api->reset(b, NULL));
+    }
+    f.api->destroy(one);
+    fixture_close(&f);
 }
 END_TEST
 
@@ -180,6 +207,7 @@ Suite *suite_session(void) {
     tcase_add_loop_test(tc, poisoned_scratch_changes_no_bit, 0, 4);
     tcase_add_loop_test(tc, interleaved_sessions_do_not_see_each_other, 0, 4);
     tcase_add_loop_test(tc, dynamic_and_fixed_caches_are_one, 0, 2);
+    tcase_add_test(tc, each_call_runs_on_its_engine_s_threads);
     tcase_add_loop_test(tc, outputs_have_the_interface_s_shapes, 0, 2);
     tcase_add_loop_test(tc, one_student_t_and_one_scale_a_series, 0, 2);
     tcase_add_loop_test(tc, hidden_states_on_request, 0, 4);
