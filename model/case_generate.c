@@ -10,15 +10,15 @@
 static const double cheap = 1 << 24; /* multiply-adds on one engine: some milliseconds */
 enum { MAX_DRAWS = 200 };
 
-static const char *const profile_names[] = {"default", "rate"};
+static const char *const profile_names[] = {"default", "rate", "base"};
 
 enum od_status od_profile_parse(enum od_profile *p, const char *name, od_error *e) {
-    for (int i = 0; i < 2; i++)
+    for (size_t i = 0; i < sizeof profile_names / sizeof *profile_names; i++)
         if (strcmp(name, profile_names[i]) == 0) {
             *p = (enum od_profile)i;
             return OD_OK;
         }
-    return od_fail(e, OD_BAD_INPUT, "profile '%s' is none of default, rate", name);
+    return od_fail(e, OD_BAD_INPUT, "profile '%s' is none of default, rate, base", name);
 }
 
 static od_op *add_op(od_case *c, enum od_op_kind kind, unsigned session) {
@@ -46,6 +46,26 @@ static void draw_rate(od_case *c, od_rng *rng) {
     od_op *op = add_op(c, OD_OP_DECODE, 0);
     op->patches = patches;
     op->own = own;
+}
+
+/* ---- base: the shape that is shipped --------------------------------------------------------------------------------
+ */
+
+/* One variate of 1024 steps and a decode step. Its weights alone take a while: --set threads=N draws them in parallel.
+ */
+static void draw_base(od_case *c, od_rng *rng) {
+    snprintf(c->preset, sizeof c->preset, "toto-open-base");
+    od_config_preset(&c->config, c->preset, NULL);
+    c->weight_seed = od_pick_seed(rng);
+    c->series_seed = od_pick_seed(rng);
+    if (c->generator == OD_GEN_CONSTANT) c->scale = 0.02;
+    if (od_pick_chance(rng, 4)) c->left_padding = od_pick_size(rng, 1, 130);
+    add_op(c, OD_OP_PREFILL, 0)->steps = 1024;
+    od_op *op = add_op(c, OD_OP_DECODE, 0);
+    op->patches = 1;
+    op->own = od_pick_chance(rng, 2);
+    c->options.graph = !od_pick_chance(rng, 4);
+    c->options.fused = od_pick_chance(rng, 2);
 }
 
 /* ---- default: everything ------------------------------------------------------------------------------------------
@@ -144,16 +164,19 @@ void od_case_generate(od_case *c, uint64_t seed, uint64_t index, enum od_profile
     od_rng rng = od_rng_make(seed, od_rng_name_key(name));
     /* Drawn once, lest the generators that often leave the domain become rare. */
     enum od_generator generator = (enum od_generator)od_pick(&rng, OD_GEN_NORMAL, OD_GEN_SMALL);
-    while (profile == OD_PROFILE_RATE && generator == OD_GEN_LARGE)
+    while (profile != OD_PROFILE_DEFAULT && generator == OD_GEN_LARGE)
         generator = (enum od_generator)od_pick(&rng, OD_GEN_NORMAL, OD_GEN_SMALL);
     for (int i = 0; i < MAX_DRAWS; i++) {
         od_case_init(c);
         c->generator = generator;
         if (profile == OD_PROFILE_RATE)
             draw_rate(c, &rng);
+        else if (profile == OD_PROFILE_BASE)
+            draw_base(c, &rng);
         else
             draw_default(c, &rng);
-        if (od_case_check(c, NULL) == OD_OK && od_case_work(c) <= cheap && od_case_in_domain(c)) return;
+        const bool affordable = profile == OD_PROFILE_BASE || od_case_work(c) <= cheap;
+        if (affordable && od_case_check(c, NULL) == OD_OK && od_case_in_domain(c)) return;
     }
     fall_back(c, &rng);
     assert(od_case_check(c, NULL) == OD_OK);

@@ -46,6 +46,23 @@ START_TEST(a_case_depends_on_seed_index_and_profile_alone) {
 }
 END_TEST
 
+START_TEST(base_is_the_shipped_shape_one_variate_and_a_step) {
+    od_case c;
+    bool own[2] = {0}, fused[2] = {0}, graph[2] = {0};
+    for (uint64_t i = 0; i < 200; i++) {
+        od_case_generate(&c, 6, i, OD_PROFILE_BASE);
+        ck_assert_int_eq(od_case_check(&c, NULL), OD_OK);
+        ck_assert(od_case_in_domain(&c));
+        ck_assert_str_eq(c.preset, "toto-open-base");
+        ck_assert(c.config.n_layer == 12 && c.config.d_model == 768 && c.batch == 1 && c.variates == 1);
+        ck_assert(c.n_op == 2 && c.op[0].kind == OD_OP_PREFILL && c.op[0].steps == 1024);
+        ck_assert(c.op[1].kind == OD_OP_DECODE && c.op[1].patches == 1);
+        own[c.op[1].own] = fused[c.options.fused] = graph[c.options.graph] = true;
+    }
+    ck_assert(own[0] && own[1] && fused[0] && fused[1] && graph[0] && graph[1]);
+}
+END_TEST
+
 static void check_same(const od_case *a, const od_case *b) {
     const od_config *m = &a->config, *n = &b->config;
     ck_assert_str_eq(a->preset, b->preset);
@@ -257,7 +274,7 @@ START_TEST(profiles_have_names) {
     ck_assert_int_eq(od_profile_parse(&p, "default", &e), OD_OK);
     ck_assert_int_eq(p, OD_PROFILE_DEFAULT);
     ck_assert_int_eq(od_profile_parse(&p, "fast", &e), OD_BAD_INPUT);
-    ck_assert_ptr_nonnull(strstr(e.text, "default, rate"));
+    ck_assert_ptr_nonnull(strstr(e.text, "default, rate, base"));
 }
 END_TEST
 
@@ -365,6 +382,7 @@ Suite *suite_generate(void) {
     Suite *s = suite_create("generate");
     TCase *t = tcase_create("generate");
     tcase_set_timeout(t, 240);
+    tcase_add_test(t, base_is_the_shipped_shape_one_variate_and_a_step);
     tcase_add_loop_test(t, generated_cases_are_good, OD_PROFILE_DEFAULT, OD_PROFILE_RATE + 1);
     tcase_add_loop_test(t, a_case_depends_on_seed_index_and_profile_alone, OD_PROFILE_DEFAULT, OD_PROFILE_RATE + 1);
     tcase_add_loop_test(t, generated_cases_come_back_from_their_text, OD_PROFILE_DEFAULT, OD_PROFILE_RATE + 1);
