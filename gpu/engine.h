@@ -101,8 +101,8 @@ struct od_session {
                      od_staged_id and od_staged_mask say what lies where */
     od_tensor *tensor;
     size_t max_tensor;
-    void **host;        /* max_tensor buffers for outputs */
-    float *rows_buffer; /* as large as the largest output */
+    void **host;           /* max_tensor buffers for outputs */
+    od_rows_copy *fetched; /* [max_tensor]: what goes to the host, and where */
 };
 
 /* buffers.c: device memory. */

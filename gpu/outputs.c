@@ -27,11 +27,8 @@ enum od_status od_session_outputs_reserve(od_session *s, od_error *e) {
     s->max_tensor = FIXED + (s->engine->options.hidden ? s->engine->model->config.n_layer : 0);
     s->tensor = od_heap_alloc(heap, s->max_tensor, sizeof *s->tensor, "outputs", e);
     s->host = od_heap_alloc(heap, s->max_tensor, sizeof *s->host, "outputs", e);
-    size_t widest = s->rows * s->step_limit;
-    for (size_t i = 0; i < s->max_tensor; i++)
-        if (most_floats(s, i) > widest) widest = most_floats(s, i);
-    s->rows_buffer = od_heap_alloc(heap, widest, sizeof(float), "outputs", e);
-    if (!s->tensor || !s->host || !s->rows_buffer) return OD_NO_MEMORY;
+    s->fetched = od_heap_alloc(heap, s->max_tensor, sizeof *s->fetched, "outputs", e);
+    if (!s->tensor || !s->host || !s->fetched) return OD_NO_MEMORY;
     for (size_t i = 0; i < s->max_tensor; i++)
         if (!(s->host[i] = od_heap_alloc(heap, most_floats(s, i), sizeof(float), "outputs", e))) return OD_NO_MEMORY;
     return OD_OK;
@@ -42,10 +39,10 @@ void od_session_outputs_release(od_session *s) {
     for (size_t i = 0; s->host && i < s->max_tensor; i++) od_heap_free(heap, s->host[i]);
     od_heap_free(heap, s->host);
     od_heap_free(heap, s->tensor);
-    od_heap_free(heap, s->rows_buffer);
+    od_heap_free(heap, s->fetched);
     s->host = NULL;
     s->tensor = NULL;
-    s->rows_buffer = NULL;
+    s->fetched = NULL;
 }
 
 void od_session_outputs_scramble(od_session *s) {
@@ -54,15 +51,13 @@ void od_session_outputs_scramble(od_session *s) {
 }
 
 /* Rows of `row` floats on the device, of which [first, first + n) go out: [R, n]. */
-static enum od_status fetch(od_session *s, enum od_kept which, size_t skip, float *out, size_t row, size_t first,
-                            size_t n, od_error *e) {
-    const od_device_ops *ops = s->engine->ops;
-    const float *from = (const float *)s->kept[which] + skip;
-    if (n == row) return ops->download(s->engine->dev, out, from, s->rows * row * sizeof(float), e);
-    enum od_status status = ops->download(s->engine->dev, s->rows_buffer, from, s->rows * row * sizeof(float), e);
-    for (size_t r = 0; r < s->rows && !status; r++)
-        memcpy(out + r * n, s->rows_buffer + r * row + first, n * sizeof(float));
-    return status;
+static od_rows_copy rows_of(const od_session *s, enum od_kept which, size_t skip, float *out, size_t row, size_t first,
+                            size_t n) {
+    return (od_rows_copy){.to = out,
+                          .from = (const float *)s->kept[which] + skip + first,
+                          .apart = row * sizeof(float),
+                          .bytes = n * sizeof(float),
+                          .n = s->rows};
 }
 
 enum od_status od_session_outputs(od_session *s, od_outputs *out, od_error *e) {
@@ -82,30 +77,30 @@ enum od_status od_session_outputs(od_session *s, od_outputs *out, od_error *e) {
     const size_t heads_all = s->head_patch, heads_hide = heads_all - shown;
     const size_t per_patch = c->patch * c->n_component;
     size_t shape[4] = {s->batch, s->variates, n, c->n_component}, n_tensor = 0;
-    enum od_status status = OD_OK;
-    for (size_t i = 0; i < (c->mixture ? 4u : 3u) && !status; i++) {
+    od_rows_copy *go = s->fetched;
+    for (size_t i = 0; i < (c->mixture ? 4u : 3u); i++) {
         float *to = s->host[heads[i].place];
-        status = fetch(s, heads[i].kept, 0, to, heads_all * per_patch, heads_hide * per_patch, shown * per_patch, e);
+        *go++ = rows_of(s, heads[i].kept, 0, to, heads_all * per_patch, heads_hide * per_patch, shown * per_patch);
         od_tensor_set(&s->tensor[n_tensor++], heads[i].name, OD_F32, c->mixture ? 4 : 3, shape, to);
     }
     const size_t scaled = c->scaler == OD_SCALER_STD_MEAN ? 1 : n, first = s->n_step - n;
     shape[2] = scaled;
-    if (!status) status = fetch(s, OD_KEPT_SCALER_LOC, 0, s->host[SCALER_LOC], s->step_limit, first, scaled, e);
-    if (!status) status = fetch(s, OD_KEPT_SCALER_SCALE, 0, s->host[SCALER_SCALE], s->step_limit, first, scaled, e);
+    *go++ = rows_of(s, OD_KEPT_SCALER_LOC, 0, s->host[SCALER_LOC], s->step_limit, first, scaled);
+    *go++ = rows_of(s, OD_KEPT_SCALER_SCALE, 0, s->host[SCALER_SCALE], s->step_limit, first, scaled);
     od_tensor_set(&s->tensor[n_tensor++], "scaler_loc", OD_F32, 3, shape, s->host[SCALER_LOC]);
     od_tensor_set(&s->tensor[n_tensor++], "scaler_scale", OD_F32, 3, shape, s->host[SCALER_SCALE]);
     shape[2] = c->patch;
-    if (!status) status = fetch(s, OD_KEPT_MEAN, 0, s->host[MEAN], c->patch, 0, c->patch, e);
+    *go++ = rows_of(s, OD_KEPT_MEAN, 0, s->host[MEAN], c->patch, 0, c->patch);
     od_tensor_set(&s->tensor[n_tensor++], "mean", OD_F32, 3, shape, s->host[MEAN]);
     shape[2] = shown;
     shape[3] = c->d_model;
-    for (size_t i = 0; en->options.hidden && i < c->n_layer && !status; i++) {
+    for (size_t i = 0; en->options.hidden && i < c->n_layer; i++) {
         char name[32];
-        status = fetch(s, OD_KEPT_HIDDEN, i * s->rows * all * c->d_model, s->host[FIXED + i], all * c->d_model,
-                       hide * c->d_model, shown * c->d_model, e);
+        *go++ = rows_of(s, OD_KEPT_HIDDEN, i * s->rows * all * c->d_model, s->host[FIXED + i], all * c->d_model,
+                        hide * c->d_model, shown * c->d_model);
         snprintf(name, sizeof name, "hidden.%zu", i);
         od_tensor_set(&s->tensor[n_tensor++], name, OD_F32, 4, shape, s->host[FIXED + i]);
     }
     *out = (od_outputs){.n_tensor = n_tensor, .tensor = s->tensor};
-    return status;
+    return en->ops->download_rows(en->dev, s->fetched, n_tensor, e);
 }

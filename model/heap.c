@@ -3,9 +3,21 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-/* Each block carries its size in a header of one alignment unit. */
+/* Each block is led by an alignment unit that says where its memory begins and how much was asked for. */
 enum { HEADER = 64 };
+struct header {
+    char *base;
+    size_t bytes;
+};
+
+void od_heap_hint(void *block, size_t bytes) {
+    enum { HUGE = 1 << 21, WORTH = 4 * HUGE };
+    if (bytes < WORTH) return; /* the pages at both ends stay small */
+    char *first = (char *)block + (HUGE - (uintptr_t)block % HUGE) % HUGE;
+    madvise(first, (size_t)((char *)block + bytes - first) / HUGE * HUGE, MADV_HUGEPAGE);
+}
 
 void *od_heap_alloc(od_heap *heap, size_t count, size_t size, const char *what, od_error *e) {
     size_t bytes, whole;
@@ -15,15 +27,17 @@ void *od_heap_alloc(od_heap *heap, size_t count, size_t size, const char *what, 
         od_fail(e, OD_NO_MEMORY, "%s: %zu x %zu bytes overflow a size", what, count, size);
         return NULL;
     }
-    whole = whole / HEADER * HEADER; /* aligned_alloc wants a multiple of the alignment */
-    char *raw = NULL;
-    if (!heap->fail_at || heap->calls < heap->fail_at) raw = aligned_alloc(HEADER, whole);
-    if (!raw) {
+    /* calloc, aligned by hand: it need not touch what comes fresh from the system */
+    char *base = NULL;
+    if (!heap->fail_at || heap->calls < heap->fail_at) base = calloc(1, whole);
+    if (!base) {
         od_fail(e, OD_NO_MEMORY, "%s: cannot allocate %zu bytes of host memory (%zu live)", what, bytes, heap->live);
         return NULL;
     }
-    memset(raw, 0, whole);
-    memcpy(raw, &bytes, sizeof bytes);
+    od_heap_hint(base, whole);
+    char *raw = base + (HEADER - (uintptr_t)base % HEADER) % HEADER;
+    const struct header header = {base, bytes};
+    memcpy(raw, &header, sizeof header);
     heap->live += bytes;
     if (heap->live > heap->peak) heap->peak = heap->live;
     return raw + HEADER;
@@ -32,9 +46,9 @@ void *od_heap_alloc(od_heap *heap, size_t count, size_t size, const char *what, 
 void od_heap_free(od_heap *heap, void *block) {
     if (!block) return;
     char *raw = (char *)block - HEADER;
-    size_t bytes;
-    memcpy(&bytes, raw, sizeof bytes);
-    assert(heap->live >= bytes);
-    heap->live -= bytes;
-    free(raw);
+    struct header header;
+    memcpy(&header, raw, sizeof header);
+    assert(heap->live >= header.bytes);
+    heap->live -= header.bytes;
+    free(header.base);
 }

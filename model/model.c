@@ -1,15 +1,15 @@
 /* The one weight table, and generated weights. model_load.c reads checkpoints. */
 #include "model/model.h"
+#include "model/heap.h"
 #include "model/model_table.h"
 #include "model/rng.h"
+#include "model/share.h"
 
 #include <assert.h>
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <threads.h>
 
 /* Every extent is one of these sizes, so that a shape is two letters. */
 enum extent { ONE, PATCH, D, D3, MLP, MLP2, PATCH_D, COMPONENT };
@@ -113,6 +113,7 @@ enum od_status od_model_create_table(od_model **out, const od_config *config, od
 enum od_status od_model_allocate(od_model *m, bool zero, od_error *e) {
     m->data = aligned_alloc(ALIGN_FLOATS, m->n_data * sizeof(float));
     if (!m->data) return od_fail(e, OD_NO_MEMORY, "no memory for a model of %zu parameters", m->n_param);
+    od_heap_hint(m->data, m->n_data * sizeof(float));
     if (zero) {
         memset(m->data, 0, m->n_data * sizeof(float));
         return OD_OK;
@@ -142,38 +143,45 @@ void od_model_destroy(od_model *model) {
     free(model);
 }
 
-/* Tensors to be drawn, taken one by one by whichever thread is free. */
+/* Pieces of a tensor that a thread draws at a time: the unembedding alone is a quarter of a model. */
+enum { PIECE = 1 << 18 };
+
 struct drawing {
     od_model *model;
     uint64_t seed;
     double gain;
-    atomic_size_t next;
 };
 
-static int draw_weights(void *arg) {
-    struct drawing *g = arg;
-    for (size_t i; (i = atomic_fetch_add(&g->next, 1)) < g->model->n_weight;) {
+static void draw_weight(const struct drawing *g, const od_weight_spec *w, size_t first, size_t count) {
+    float *data = g->model->data + w->offset;
+    const uint64_t key = od_rng_name_key(w->name);
+    if (w->kind != OD_W_NORM1 && w->kind != OD_W_NORM2)
+        od_rng_fill_uniform(data + first, first, count, g->gain / sqrt((double)w->fan_in), g->seed, key);
+    else if (first == 0) /* a vector: whole */
+        od_rng_fill_normal(data, w->count, 1, 0.2, g->seed, key);
+}
+
+static void draw_piece(void *arg, size_t piece) {
+    const struct drawing *g = arg;
+    for (size_t i = 0; i < g->model->n_weight; i++) {
         const od_weight_spec *w = &g->model->weights[i];
-        float *data = g->model->data + w->offset;
-        uint64_t key = od_rng_name_key(w->name);
-        if (w->kind == OD_W_NORM1 || w->kind == OD_W_NORM2)
-            od_rng_fill_normal(data, w->count, 1, 0.2, g->seed, key);
-        else
-            od_rng_fill_uniform(data, w->count, g->gain / sqrt((double)w->fan_in), g->seed, key);
+        const size_t n = (w->count + PIECE - 1) / PIECE, first = piece * PIECE;
+        if (piece < n) {
+            draw_weight(g, w, first, w->count - first < PIECE ? w->count - first : PIECE);
+            return;
+        }
+        piece -= n;
     }
-    return 0;
 }
 
 void od_model_generate(od_model *model, uint64_t seed, double gain, unsigned n_thread) {
     assert(gain > 0 && n_thread >= 1);
-    enum { MOST = 64, WORTH = 1 << 20 }; /* a thread costs more than it saves on a small model */
-    struct drawing g = {.model = model, .seed = seed, .gain = gain};
-    thrd_t helper[MOST];
-    unsigned n = 0;
-    while (n + 1 < n_thread && n < MOST && model->n_param / WORTH > n && thrd_create(&helper[n], draw_weights, &g) == 0)
-        n++;
-    draw_weights(&g); /* also where no thread is to be had */
-    while (n > 0) thrd_join(helper[--n], NULL);
+    enum { WORTH = 1 << 20 }; /* a thread costs more than it saves on a small model */
+    struct drawing g = {model, seed, gain};
+    size_t n = 0;
+    for (size_t i = 0; i < model->n_weight; i++) n += (model->weights[i].count + PIECE - 1) / PIECE;
+    if (n_thread > model->n_param / WORTH + 1) n_thread = (unsigned)(model->n_param / WORTH + 1);
+    od_share(draw_piece, &g, n, n_thread);
 }
 
 const od_weight_spec *od_model_spec(const od_model *model, enum od_weight kind, size_t layer) {

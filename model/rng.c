@@ -60,10 +60,11 @@ double od_rng_normal(od_rng *rng) {
     return box_muller(a, b);
 }
 
-void od_rng_fill_uniform(float *out, size_t count, double bound, uint64_t key0, uint64_t key1) {
+void od_rng_fill_uniform(float *out, size_t first, size_t count, double bound, uint64_t key0, uint64_t key1) {
     const uint64_t key[2] = {key0, key1};
+    assert(first % 4 == 0);
     for (size_t i = 0; i < count; i += 4) {
-        philox4x64_ctr_t b = philox(key, i / 4);
+        philox4x64_ctr_t b = philox(key, (first + i) / 4);
         for (size_t j = 0; j < 4 && i + j < count; j++) out[i + j] = (float)(bound * (2 * to_unit(b.v[j]) - 1));
     }
 }

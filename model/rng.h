@@ -32,8 +32,8 @@ uint64_t od_rng_range(od_rng *rng, uint64_t lo, uint64_t hi);
 /* Standard normal by Box-Muller (two draws a number, the cosine branch). */
 double od_rng_normal(od_rng *rng);
 
-/* count floats in U(-bound, bound): element i is draw i of the stream (key0, key1). */
-void od_rng_fill_uniform(float *out, size_t count, double bound, uint64_t key0, uint64_t key1);
+/* count floats in U(-bound, bound): element i is draw first + i of the stream (key0, key1). first: a multiple of 4. */
+void od_rng_fill_uniform(float *out, size_t first, size_t count, double bound, uint64_t key0, uint64_t key1);
 
 /* count floats of mean + sigma·N(0,1): element i uses draws 2i and 2i+1. */
 void od_rng_fill_normal(float *out, size_t count, double mean, double sigma, uint64_t key0, uint64_t key1);

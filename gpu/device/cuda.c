@@ -1,15 +1,13 @@
-/* The CUDA device: memory, streams, launches, products, graphs. Every call's result is looked at. */
+/* The CUDA device: streams, launches, products, graphs. Every call's result is looked at. */
 #include <assert.h>
-#include <cuda_runtime_api.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "faults/fault.h"
-#include "gpu/device/buffer.h"
-#include "gpu/device/device.h"
-#include "gpu/device/lt.h"
+#include "gpu/device/cuda.h"
 #include "gpu/device/tensor_product.h"
 #include "gpu/device/tune.h"
 
@@ -36,100 +34,11 @@ struct od_graph {
     size_t nodes;
 };
 
-/* Small uploads go through page-locked memory, where the copy need not wait for the driver to stage it: a call has one
- * or two. It is used from the front again after each synchronisation. */
-enum { MAILBOX = 256 * 1024 };
-
-/* A fused product's shape and the tile to use for it. */
-typedef struct choice {
-    struct choice *next;
-    uint32_t outs, depth, epilogue;
-    size_t max_rows;
-    int config;
-} choice;
-
-struct od_device {
-    od_heap *heap;
-    od_buffers buffers;
-    cudaStream_t streams[OD_STREAMS];
-    cudaEvent_t events[OD_STREAMS];
-    od_lt *lt;       /* plain products */
-    choice *choices; /* fused products that were timed */
-    unsigned n_stream;
-    char *mailbox;
-    size_t mailed; /* bytes of it in use */
-    bool tf32, capturing, rehearsing;
-    size_t captured_nodes;
-    od_device_stats stats;
-};
-
-/* The runtime remembers an error until it is asked: one that is reported here must not be found again after the next
- * kernel's launch. Sticky ones (an illegal access) come back by themselves. */
-static enum od_status cuda_failed(cudaError_t code, const char *what, od_error *e) {
-    cudaGetLastError();
-    return od_fail(e, code == cudaErrorMemoryAllocation ? OD_NO_MEMORY : OD_DEVICE_FAULT, "gpu: %s: %s (%s)", what,
-                   cudaGetErrorString(code), cudaGetErrorName(code));
-}
-
-#define CUDA(call, what)                                                                                               \
-    do {                                                                                                               \
-        cudaError_t code_ = (call);                                                                                    \
-        if (code_ != cudaSuccess) return cuda_failed(code_, what, e);                                                  \
-    } while (0)
-
-static enum od_status take_memory(char **out, size_t bytes, const char *what, size_t live, od_error *e) {
-    size_t free_bytes = 0, total = 0;
-    const cudaError_t code = cudaMalloc((void **)out, bytes);
-    if (code == cudaSuccess) return OD_OK;
-    cudaGetLastError(); /* a refused allocation is not sticky */
-    if (cudaMemGetInfo(&free_bytes, &total) != cudaSuccess) free_bytes = 0;
-    return od_fail(e, code == cudaErrorMemoryAllocation ? OD_NO_MEMORY : OD_DEVICE_FAULT,
-                   "gpu: %s: cannot allocate %zu bytes (%zu free, %zu live here): %s", what, bytes, free_bytes, live,
-                   cudaGetErrorString(code));
-}
-
-static enum od_status check_bands(const od_buffer *b, od_error *e) {
-    unsigned char bands[2 * OD_GUARD];
-    CUDA(cudaMemcpy(bands, b->raw, OD_GUARD, cudaMemcpyDeviceToHost), "guard band");
-    CUDA(cudaMemcpy(bands + OD_GUARD, b->raw + OD_GUARD + b->bytes, OD_GUARD, cudaMemcpyDeviceToHost), "guard band");
-    return od_buffer_check(b, bands, "gpu", e);
-}
-
-static enum od_status device_free(od_device *dev, void *data, od_error *e) {
-    if (!data) return OD_OK;
-    od_buffer *b = od_buffers_find(&dev->buffers, data);
-    cudaError_t waited = cudaDeviceSynchronize();
-    enum od_status status = waited == cudaSuccess ? check_bands(b, e) : cuda_failed(waited, "synchronise", e);
-    char *raw = od_buffers_remove(&dev->buffers, b);
-    cudaError_t code = cudaFree(raw);
-    if (!status && code != cudaSuccess) status = cuda_failed(code, "free", e);
-    return status;
-}
-
-static enum od_status device_alloc_many(od_device *dev, const od_slice *slices, size_t n, od_error *e) {
-    char *raw = NULL;
-    size_t bytes = 0;
-    enum od_status status = od_buffers_add(&dev->buffers, slices, n, take_memory, &raw, &bytes, e);
-    if (status) return status;
-    cudaError_t code = cudaMemsetAsync(raw, OD_GUARD_BYTE, bytes, dev->streams[0]);
-    const od_buffer *b = dev->buffers.first;
-    for (size_t i = 0; i < n && code == cudaSuccess; i++, b = b->next)
-        code = cudaMemsetAsync(b->raw + OD_GUARD, OD_POISON_BYTE, b->bytes, dev->streams[0]);
-    if (code == cudaSuccess) return OD_OK;
-    for (size_t i = 0; i < n; i++) {
-        device_free(dev, *slices[i].out, NULL);
-        *slices[i].out = NULL;
-    }
-    return cuda_failed(code, "poison", e);
-}
-
-static enum od_status device_alloc(od_device *dev, void **out, size_t bytes, const char *what, od_error *e) {
-    const od_slice slice = {out, bytes, what};
-    return device_alloc_many(dev, &slice, 1, e);
-}
-
+/* Asked before each engine, and slow to answer: what was found once stays. */
 static enum od_status probe(od_error *e) {
+    static atomic_bool found;
     int n = 0;
+    if (atomic_load(&found)) return OD_OK;
     cudaError_t code = cudaGetDeviceCount(&n);
     if (code != cudaSuccess)
         return od_fail(e, OD_NO_DEVICE,
@@ -137,6 +46,7 @@ static enum od_status probe(od_error *e) {
                        "CPU",
                        cudaGetErrorString(code));
     if (n == 0) return od_fail(e, OD_NO_DEVICE, "engine gpu: the driver reports no CUDA device");
+    atomic_store(&found, true);
     return OD_OK;
 }
 
@@ -152,7 +62,6 @@ static enum od_status open_device(od_device *dev, const od_options *options, od_
     snprintf(device_name, sizeof device_name, "%.80s (CUDA %d.%d, driver API %d.%d)", properties.name, runtime / 1000,
              runtime % 1000 / 10, driver / 1000, driver % 1000 / 10);
     dev->stats.name = device_name;
-    CUDA(cudaMallocHost((void **)&dev->mailbox, MAILBOX), "page-locked memory");
     for (unsigned i = 0; i < dev->n_stream; i++) {
         CUDA(cudaStreamCreateWithFlags(&dev->streams[i], cudaStreamNonBlocking), "stream");
         CUDA(cudaEventCreateWithFlags(&dev->events[i], cudaEventDisableTiming), "event");
@@ -175,7 +84,7 @@ static void device_close(od_device *dev) {
         next = dev->choices->next;
         od_heap_free(dev->heap, dev->choices);
     }
-    if (dev->mailbox) cudaFreeHost(dev->mailbox);
+    if (dev->mailbox) od_cuda_mailbox_leave(dev);
     assert(!dev->buffers.first);
     od_heap_free(dev->heap, dev);
 }
@@ -187,7 +96,8 @@ static enum od_status device_open(od_device **out, const od_options *options, od
     dev->n_stream = options->fused ? 1 : options->streams; /* the fused path is one chain */
     dev->tf32 = options->tf32;
     assert(dev->n_stream >= 1 && dev->n_stream <= OD_STREAMS);
-    enum od_status status = open_device(dev, options, e);
+    enum od_status status = od_cuda_mailbox_take(dev, e);
+    if (!status) status = open_device(dev, options, e);
     if (status) {
         device_close(dev);
         return status;
@@ -196,30 +106,8 @@ static enum od_status device_open(od_device **out, const od_options *options, od
     return OD_OK;
 }
 
-static enum od_status upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
-    if (bytes <= MAILBOX - dev->mailed) {
-        char *at = dev->mailbox + dev->mailed;
-        memcpy(at, from, bytes);
-        dev->mailed += bytes;
-        from = at;
-    }
-    CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, dev->streams[0]), "upload");
-    return OD_OK;
-}
-
-static enum od_status download(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
-    CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, dev->streams[0]), "download");
-    CUDA(cudaStreamSynchronize(dev->streams[0]), "download");
-    dev->mailed = 0;
-    return OD_OK;
-}
-
-static enum od_status fill(od_device *dev, void *to, int byte, size_t bytes, od_error *e) {
-    CUDA(cudaMemsetAsync(to, byte, bytes, dev->streams[0]), "fill");
-    return OD_OK;
-}
-
 static void count_node(od_device *dev) {
+    dev->checked = false;
     if (dev->capturing)
         dev->captured_nodes++;
     else
@@ -315,13 +203,14 @@ static enum od_status capture_end(od_device *dev, od_graph **out, od_error *e) {
     cudaGraphDestroy(graph);
     if (code != cudaSuccess) {
         od_heap_free(dev->heap, g);
-        return cuda_failed(code, "instantiate graph", e);
+        return od_cuda_failed(code, "instantiate graph", e);
     }
     *out = g;
     return OD_OK;
 }
 
 static enum od_status replay(od_device *dev, od_graph *graph, od_error *e) {
+    dev->checked = false;
     CUDA(cudaGraphLaunch(graph->exec, dev->streams[0]), "launch graph");
     dev->stats.launches += graph->nodes;
     return OD_OK;
@@ -330,19 +219,6 @@ static enum od_status replay(od_device *dev, od_graph *graph, od_error *e) {
 static void graph_free(od_device *dev, od_graph *graph) {
     cudaGraphExecDestroy(graph->exec);
     od_heap_free(dev->heap, graph);
-}
-
-static enum od_status sync_all(od_device *dev, od_error *e) {
-    for (unsigned i = 0; i < dev->n_stream; i++) CUDA(cudaStreamSynchronize(dev->streams[i]), "synchronise");
-    CUDA(cudaGetLastError(), "synchronise");
-    dev->mailed = 0;
-    return OD_OK;
-}
-
-static enum od_status check_all(od_device *dev, od_error *e) {
-    enum od_status status = sync_all(dev, e);
-    for (const od_buffer *b = dev->buffers.first; b && !status; b = b->next) status = check_bands(b, e);
-    return status;
 }
 
 static void stats(od_device *dev, od_device_stats *out) {
@@ -362,12 +238,13 @@ const od_device_ops *od_device_cuda(void) {
                                       .probe = probe,
                                       .open = device_open,
                                       .close = device_close,
-                                      .alloc = device_alloc,
-                                      .alloc_many = device_alloc_many,
-                                      .free = device_free,
-                                      .upload = upload,
-                                      .download = download,
-                                      .fill = fill,
+                                      .alloc = od_cuda_alloc,
+                                      .alloc_many = od_cuda_alloc_many,
+                                      .free = od_cuda_free,
+                                      .upload = od_cuda_upload,
+                                      .download = od_cuda_download,
+                                      .download_rows = od_cuda_download_rows,
+                                      .fill = od_cuda_fill,
                                       .launch = launch,
                                       .gemm = gemm,
                                       .product = product,
@@ -377,8 +254,8 @@ const od_device_ops *od_device_cuda(void) {
                                       .capture_end = capture_end,
                                       .replay = replay,
                                       .graph_free = graph_free,
-                                      .sync = sync_all,
-                                      .check = check_all,
+                                      .sync = od_cuda_sync,
+                                      .check = od_cuda_check,
                                       .stats = stats};
     return &ops;
 }

@@ -40,6 +40,13 @@ typedef struct od_slice {
     const char *what;
 } od_slice;
 
+/* n rows of `bytes` bytes, `apart` bytes from one to the next on the device, without gaps on the host. */
+typedef struct od_rows_copy {
+    void *to;
+    const void *from;
+    size_t apart, bytes, n;
+} od_rows_copy;
+
 typedef struct od_device_ops {
     const char *name;
     bool emulated; /* the twin: no tensor cores, no TF32 */
@@ -58,6 +65,7 @@ typedef struct od_device_ops {
     enum od_status (*free)(od_device *dev, void *buffer, od_error *e);
     enum od_status (*upload)(od_device *dev, void *to, const void *from, size_t bytes, od_error *e);   /* stream 0 */
     enum od_status (*download)(od_device *dev, void *to, const void *from, size_t bytes, od_error *e); /* synchronous */
+    enum od_status (*download_rows)(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e);  /* n at once */
     enum od_status (*fill)(od_device *dev, void *to, int byte, size_t bytes, od_error *e);             /* stream 0 */
 
     /* Starts a kernel; args (args_size bytes) are copied. */

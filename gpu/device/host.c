@@ -121,6 +121,15 @@ static enum od_status download(od_device *dev, void *to, const void *from, size_
     return OD_OK;
 }
 
+static enum od_status download_rows(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e) {
+    assert(!dev->recording);
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < rows[i].n; r++)
+            memcpy((char *)rows[i].to + r * rows[i].bytes, (const char *)rows[i].from + r * rows[i].apart,
+                   rows[i].bytes);
+    return OD_OK;
+}
+
 static enum od_status fill(od_device *dev, void *to, int byte, size_t bytes, od_error *e) {
     assert(!dev->recording);
     if (bytes) memset(to, byte, bytes);
@@ -254,6 +263,7 @@ const od_device_ops *od_device_host(void) {
                                       .free = device_free,
                                       .upload = upload,
                                       .download = download,
+                                      .download_rows = download_rows,
                                       .fill = fill,
                                       .launch = launch,
                                       .gemm = gemm,

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <cublasLt.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,38 @@ static enum od_status suggest(od_lt *lt, cublasLtMatmulAlgo_t *out, int *n_out, 
     return OD_OK;
 }
 
+/* The fixed algorithms that the library has named in this process: it names the same again, but takes longer for that
+ * than a small model for its products. */
+enum { ASKED = 64 };
+static struct {
+    size_t n, k;
+    bool tf32;
+    cublasLtMatmulAlgo_t algo;
+} asked[ASKED];
+static size_t n_asked;
+static pthread_mutex_t asked_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool recall(cublasLtMatmulAlgo_t *out, const od_lt *lt, size_t n, size_t k) {
+    bool found = false;
+    pthread_mutex_lock(&asked_lock);
+    for (size_t i = 0; i < n_asked && !found; i++) {
+        found = asked[i].n == n && asked[i].k == k && asked[i].tf32 == lt->tf32;
+        if (found) *out = asked[i].algo;
+    }
+    pthread_mutex_unlock(&asked_lock);
+    return found;
+}
+
+static void remember(const cublasLtMatmulAlgo_t *algo, const od_lt *lt, size_t n, size_t k) {
+    pthread_mutex_lock(&asked_lock);
+    const size_t at = n_asked < ASKED ? n_asked++ : (n * 31 + k) % ASKED;
+    asked[at].n = n;
+    asked[at].k = k;
+    asked[at].tf32 = lt->tf32;
+    asked[at].algo = *algo;
+    pthread_mutex_unlock(&asked_lock);
+}
+
 static enum od_status plan_for(od_lt *lt, plan **out, size_t n, size_t k, od_error *e) {
     cublasLtMatmulAlgo_t suggested[CANDIDATES];
     int n_suggested;
@@ -156,7 +189,11 @@ static enum od_status plan_for(od_lt *lt, plan **out, size_t n, size_t k, od_err
             *out = p;
             return OD_OK;
         }
-    enum od_status status = suggest(lt, suggested, &n_suggested, ROWS, n, k, e);
+    enum od_status status = OD_OK;
+    if (!recall(&suggested[0], lt, n, k)) {
+        status = suggest(lt, suggested, &n_suggested, ROWS, n, k, e);
+        if (!status) remember(&suggested[0], lt, n, k);
+    }
     if (status) return status;
     plan *p = od_heap_alloc(lt->heap, 1, sizeof *p, "cuBLASLt plan", e);
     if (!p) return OD_NO_MEMORY;

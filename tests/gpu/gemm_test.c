@@ -27,7 +27,7 @@ static void close_device(void) {
 static float *random_floats(size_t n, uint64_t seed) {
     float *x = malloc(n * sizeof *x);
     ck_assert_ptr_nonnull(x);
-    od_rng_fill_uniform(x, n, 1, seed, 0);
+    od_rng_fill_uniform(x, 0, n, 1, seed, 0);
     return x;
 }
 

@@ -131,20 +131,22 @@ START_TEST(range_reaches_both_ends_evenly) {
 }
 END_TEST
 
-/* The definition: element i is draw i. 0 and 1 elements, a block's edge, and many; the byte behind stays. */
+/* The definition: element i is draw first + i. 0 and 1 elements, a block's edge, and many; the byte behind stays. */
 START_TEST(uniform_fill_is_its_definition) {
     const size_t counts[] = {0, 1, 3, 4, 5, 8, 1023};
     od_rng rng = od_rng_make(pi_key[0], pi_key[1]);
-    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+    const size_t firsts[] = {0, 4, 262144};
+    for (size_t c = 0; c < 3 * sizeof counts / sizeof counts[0]; c++) {
         float out[1024];
-        out[counts[c]] = -77;
-        od_rng_fill_uniform(out, counts[c], 0.375, pi_key[0], pi_key[1]);
-        for (size_t i = 0; i < counts[c]; i++) {
-            double u = (double)(od_rng_at(&rng, i) >> 11) / 9007199254740992.0;
+        const size_t count = counts[c / 3], first = firsts[c % 3];
+        out[count] = -77;
+        od_rng_fill_uniform(out, first, count, 0.375, pi_key[0], pi_key[1]);
+        for (size_t i = 0; i < count; i++) {
+            double u = (double)(od_rng_at(&rng, first + i) >> 11) / 9007199254740992.0;
             ck_assert(out[i] == (float)(0.375 * (2 * u - 1)));
             ck_assert(fabsf(out[i]) <= 0.375f);
         }
-        ck_assert(out[counts[c]] == -77);
+        ck_assert(out[count] == -77);
     }
 }
 END_TEST

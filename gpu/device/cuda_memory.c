@@ -1,0 +1,166 @@
+/* Memory of the CUDA device: buffers between guard bands, and bytes on their way. */
+#include "gpu/device/cuda.h"
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <string.h>
+
+/* The runtime remembers an error until it is asked: one that is reported here must not be found again after the next
+ * kernel's launch. Sticky ones (an illegal access) come back by themselves. */
+enum od_status od_cuda_failed(cudaError_t code, const char *what, od_error *e) {
+    cudaGetLastError();
+    return od_fail(e, code == cudaErrorMemoryAllocation ? OD_NO_MEMORY : OD_DEVICE_FAULT, "gpu: %s: %s (%s)", what,
+                   cudaGetErrorString(code), cudaGetErrorName(code));
+}
+
+static enum od_status take_memory(char **out, size_t bytes, const char *what, size_t live, od_error *e) {
+    size_t free_bytes = 0, total = 0;
+    const cudaError_t code = cudaMalloc((void **)out, bytes);
+    if (code == cudaSuccess) return OD_OK;
+    cudaGetLastError(); /* a refused allocation is not sticky */
+    if (cudaMemGetInfo(&free_bytes, &total) != cudaSuccess) free_bytes = 0;
+    return od_fail(e, code == cudaErrorMemoryAllocation ? OD_NO_MEMORY : OD_DEVICE_FAULT,
+                   "gpu: %s: cannot allocate %zu bytes (%zu free, %zu live here): %s", what, bytes, free_bytes, live,
+                   cudaGetErrorString(code));
+}
+
+/* The bands of as many buffers as fit into the mailbox come over together; b: the first of them, moved behind the last.
+ */
+static enum od_status check_some(od_device *dev, const od_buffer **b, od_error *e) {
+    enum { BANDS = 2 * OD_GUARD, MOST = OD_MAILBOX / BANDS };
+    const od_buffer *first = *b;
+    size_t n = 0;
+    for (; *b && n < MOST; *b = (*b)->next, n++) {
+        char *to = dev->mailbox + n * BANDS;
+        const size_t apart = OD_GUARD + (*b)->bytes; /* the two bands are rows of so many bytes */
+        if (apart < INT_MAX) {
+            CUDA(
+                cudaMemcpy2DAsync(to, OD_GUARD, (*b)->raw, apart, OD_GUARD, 2, cudaMemcpyDeviceToHost, dev->streams[0]),
+                "guard band");
+            continue;
+        }
+        CUDA(cudaMemcpyAsync(to, (*b)->raw, OD_GUARD, cudaMemcpyDeviceToHost, dev->streams[0]), "guard band");
+        CUDA(cudaMemcpyAsync(to + OD_GUARD, (*b)->raw + apart, OD_GUARD, cudaMemcpyDeviceToHost, dev->streams[0]),
+             "guard band");
+    }
+    CUDA(cudaStreamSynchronize(dev->streams[0]), "guard band");
+    for (size_t i = 0; i < n; i++, first = first->next) {
+        enum od_status status = od_buffer_check(first, (unsigned char *)dev->mailbox + i * BANDS, "gpu", e);
+        if (status) return status;
+    }
+    return OD_OK;
+}
+
+enum od_status od_cuda_sync(od_device *dev, od_error *e) {
+    for (unsigned i = 0; i < dev->n_stream; i++) CUDA(cudaStreamSynchronize(dev->streams[i]), "synchronise");
+    CUDA(cudaGetLastError(), "synchronise");
+    dev->mailed = 0;
+    return OD_OK;
+}
+
+enum od_status od_cuda_check(od_device *dev, od_error *e) {
+    enum od_status status = od_cuda_sync(dev, e);
+    for (const od_buffer *b = dev->buffers.first; b && !status;) status = check_some(dev, &b, e);
+    dev->checked = !status;
+    return status;
+}
+
+/* All bands are looked at, not this buffer's alone: buffers go one after the other, and those that follow have been
+ * seen then. */
+enum od_status od_cuda_free(od_device *dev, void *data, od_error *e) {
+    if (!data) return OD_OK;
+    enum od_status status = dev->checked ? OD_OK : od_cuda_check(dev, e);
+    char *raw = od_buffers_remove(&dev->buffers, od_buffers_find(&dev->buffers, data));
+    cudaError_t code = raw ? cudaFree(raw) : cudaSuccess;
+    if (!status && code != cudaSuccess) status = od_cuda_failed(code, "free", e);
+    return status;
+}
+
+enum od_status od_cuda_alloc_many(od_device *dev, const od_slice *slices, size_t n, od_error *e) {
+    char *raw = NULL;
+    size_t bytes = 0;
+    enum od_status status = od_buffers_add(&dev->buffers, slices, n, take_memory, &raw, &bytes, e);
+    if (status) return status;
+    dev->checked = false;
+    cudaError_t code = cudaMemsetAsync(raw, OD_GUARD_BYTE, bytes, dev->streams[0]);
+    const od_buffer *b = dev->buffers.first;
+    for (size_t i = 0; i < n && code == cudaSuccess; i++, b = b->next)
+        code = cudaMemsetAsync(b->raw + OD_GUARD, OD_POISON_BYTE, b->bytes, dev->streams[0]);
+    if (code == cudaSuccess) return OD_OK;
+    for (size_t i = 0; i < n; i++) {
+        od_cuda_free(dev, *slices[i].out, NULL);
+        *slices[i].out = NULL;
+    }
+    return od_cuda_failed(code, "poison", e);
+}
+
+enum od_status od_cuda_alloc(od_device *dev, void **out, size_t bytes, const char *what, od_error *e) {
+    const od_slice slice = {out, bytes, what};
+    return od_cuda_alloc_many(dev, &slice, 1, e);
+}
+
+enum od_status od_cuda_upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
+    dev->checked = false;
+    if (bytes <= OD_MAILBOX - dev->mailed) {
+        char *at = dev->mailbox + dev->mailed;
+        memcpy(at, from, bytes);
+        dev->mailed += bytes;
+        from = at;
+    }
+    CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, dev->streams[0]), "upload");
+    return OD_OK;
+}
+
+enum od_status od_cuda_download(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
+    const od_rows_copy rows = {.to = to, .from = from, .apart = bytes, .bytes = bytes, .n = bytes ? 1 : 0};
+    return od_cuda_download_rows(dev, &rows, 1, e);
+}
+
+/* What fits into the mailbox goes through it, so that one wait serves all. */
+enum od_status od_cuda_download_rows(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e) {
+    size_t mailed = dev->mailed;
+    for (size_t i = 0; i < n; i++) {
+        const od_rows_copy *r = &rows[i];
+        const bool fits = r->n * r->bytes <= OD_MAILBOX - mailed;
+        char *to = fits ? dev->mailbox + mailed : r->to;
+        if (fits) mailed += r->n * r->bytes;
+        if (r->n > 1 && r->apart > r->bytes)
+            CUDA(cudaMemcpy2DAsync(to, r->bytes, r->from, r->apart, r->bytes, r->n, cudaMemcpyDeviceToHost,
+                                   dev->streams[0]),
+                 "download");
+        else
+            CUDA(cudaMemcpyAsync(to, r->from, r->n * r->bytes, cudaMemcpyDeviceToHost, dev->streams[0]), "download");
+    }
+    CUDA(cudaStreamSynchronize(dev->streams[0]), "download");
+    mailed = dev->mailed;
+    for (size_t i = 0; i < n; i++) {
+        const size_t bytes = rows[i].n * rows[i].bytes;
+        if (bytes > OD_MAILBOX - mailed) continue;
+        if (bytes) memcpy(rows[i].to, dev->mailbox + mailed, bytes);
+        mailed += bytes;
+    }
+    dev->mailed = 0;
+    return OD_OK;
+}
+
+enum od_status od_cuda_fill(od_device *dev, void *to, int byte, size_t bytes, od_error *e) {
+    dev->checked = false;
+    CUDA(cudaMemsetAsync(to, byte, bytes, dev->streams[0]), "fill");
+    return OD_OK;
+}
+
+/* A case has an engine or two at a time. */
+enum { SPARE = 4 };
+static _Atomic(char *) spare[SPARE];
+
+enum od_status od_cuda_mailbox_take(od_device *dev, od_error *e) {
+    for (int i = 0; i < SPARE && !dev->mailbox; i++) dev->mailbox = atomic_exchange(&spare[i], NULL);
+    if (!dev->mailbox) CUDA(cudaMallocHost((void **)&dev->mailbox, OD_MAILBOX), "page-locked memory");
+    return OD_OK;
+}
+
+void od_cuda_mailbox_leave(od_device *dev) {
+    for (int i = 0; i < SPARE && dev->mailbox; i++) dev->mailbox = atomic_exchange(&spare[i], dev->mailbox);
+    if (dev->mailbox) cudaFreeHost(dev->mailbox);
+    dev->mailbox = NULL;
+}
