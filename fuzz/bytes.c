@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 void od_fuzz_claim(bool holds, const char *claim, const char *detail) {
     if (holds) return;
@@ -23,10 +25,22 @@ void od_fuzz_refused(enum od_status status, const od_error *e, const char *what)
     json_decref(utf8);
 }
 
+const uint8_t *od_fuzz_guarded(unsigned slot, const uint8_t *data, size_t size) {
+    enum { ROOM = 1 << 20 };
+    static uint8_t *end[2];
+    if (size > ROOM) return data;
+    if (!end[slot]) {
+        size_t page = (size_t)sysconf(_SC_PAGESIZE);
+        uint8_t *at = mmap(NULL, ROOM + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (at == MAP_FAILED || mprotect(at + ROOM, page, PROT_NONE) != 0) return data;
+        end[slot] = at + ROOM;
+    }
+    return memcpy(end[slot] - size, data, size);
+}
+
 /* No single allocation beyond 64 MiB: inputs have some KiB, and nothing that is accepted or refused may ask for memory
  * out of proportion to them. */
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
-#ifndef __AFL_COMPILER /* AFL++'s driver takes every argument for a file */
     static char limit[] = "-malloc_limit_mb=64";
     char **all = malloc(((size_t)*argc + 2) * sizeof *all);
     if (!all) return 0;
@@ -35,6 +49,5 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     for (int i = 1; i <= *argc; i++) all[i + 1] = (*argv)[i];
     *argv = all; /* libFuzzer's until the process ends */
     (*argc)++;
-#endif
     return 0;
 }

@@ -113,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     od_error e = {0};
     size_t n;
     if (!defaults) defaults = json_loads(defaults_text, 0, NULL);
+    data = od_fuzz_guarded(0, data, size);
     enum od_status status = od_case_parse(&c, (const char *)data, size, "", &e);
     if (status) {
         check_refusal(status, &e);

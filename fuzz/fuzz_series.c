@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static bool ready;
     od_csv csv, again;
     od_error e = {0}, f = {0};
-    const char *text = (const char *)data;
+    const char *text = (const char *)od_fuzz_guarded(0, data, size);
     if (!ready) find_locale();
     ready = true;
     enum od_status status = od_csv_parse(&csv, text, size, what, &e);
