@@ -7,7 +7,9 @@
 
 #include "fuzz/bytes.h"
 
-enum { MAX_VALUES = 1 << 12 }; /* of the series of a case that is mutated here: a mutant costs a look at all of them */
+/* Values in the series of a case that is mutated here: a mutant costs a look at all of them. One case in EACH is
+ * mutated: its steps cost more than all the rest. */
+enum { MAX_VALUES = 1 << 12, EACH = 8 };
 
 /* What keys mean that are left out (case.schema.json). A key that is not here is never left out. */
 static const char defaults_text[] =
@@ -127,6 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     json_decref(given);
     json_decref(said);
     free(text);
-    if (is_small(&c)) check_steps(&c, XXH64(data, size, 0));
+    uint64_t seed = XXH64(data, size, 0);
+    if (seed % EACH == 0 && is_small(&c)) check_steps(&c, seed);
     return 0;
 }
