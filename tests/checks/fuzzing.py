@@ -15,6 +15,7 @@ import re
 import sys
 
 ENTRY = re.compile(r'^(?:\w+=)?"((?:[^"\\]|\\\\|\\"|\\x[0-9a-fA-F]{2})+)"$')
+MOST = 64  # bytes of a word that libFuzzer keeps
 RAW = ("model", "case", "series")
 ROOM = re.compile(r"(?<![\w./$-])((?:scripts|fuzz|tests|corpus|model|docs|bench|\.ci|\.clusterfuzzlite)/[\w.-][\w./-]*)")
 
@@ -64,6 +65,8 @@ def dictionaries(root):
             match = ENTRY.match(line)
             if not match:
                 yield f"{file}:{number}: no entry of a dictionary: {line}"
+            elif len(unescape(match[1])) > MOST:
+                yield f"{file}:{number}: more than {MOST} bytes, libFuzzer drops it: {line}"
             elif unescape(match[1]) in mine:
                 yield f"{file}:{number}: twice: {line}"
             else:

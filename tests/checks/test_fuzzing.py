@@ -92,6 +92,12 @@ class Fuzzing(unittest.TestCase):
             self.write("fuzz/series.dict", '","\n' + line + "\n")
             self.breached("dictionaries", "fuzz/series.dict:2: no entry")
 
+    def test_entry_that_is_too_long(self):
+        self.write("fuzz/series.dict", '","\n"' + "\\x41" * 64 + '"\n')
+        self.assertEqual(self.run_rule("dictionaries")[0], 0)
+        self.write("fuzz/series.dict", '","\n"' + "\\x41" * 65 + '"\n')
+        self.breached("dictionaries", "fuzz/series.dict:2: more than 64 bytes")
+
     def test_entry_twice(self):
         self.write("fuzz/series.dict", '","\nb=","\n')
         self.breached("dictionaries", "fuzz/series.dict:2: twice")
