@@ -1,5 +1,5 @@
 /* A target without a fuzz engine: any compiler builds it, and every input runs once.
- *   replay_forward FILE-OR-FOLDER…      a folder stands for the regular files in it, in order of name
+ *   replay_NAME FILE-OR-FOLDER…      a folder stands for the regular files in it, in order of name
  * Exit 0: all ran, no finding. A finding aborts, as under libFuzzer. 2: no file, or one that cannot be read or used. */
 #include <dirent.h>
 #include <stdio.h>
@@ -10,13 +10,17 @@
 #include "fuzz/target.h"
 #include "model/file.h"
 
+#ifndef OD_REPLAY_MAX_BYTES
+#define OD_REPLAY_MAX_BYTES OD_CASE_MAX_BYTES
+#endif
+
 static size_t n_input, n_unusable;
 
 static void run_file(const char *path) {
     char *bytes = NULL;
     size_t size = 0;
     od_error e;
-    if (od_file_read(&bytes, &size, path, OD_CASE_MAX_BYTES, &e) != OD_OK) {
+    if (od_file_read(&bytes, &size, path, OD_REPLAY_MAX_BYTES, &e) != OD_OK) {
         fprintf(stderr, "replay: %s\n", e.text);
         exit(2);
     }

@@ -262,7 +262,10 @@ void od_case_mutate(od_case *c, uint64_t seed) {
     for (int i = 0; i < MAX_STEPS; i++) {
         *c = before;
         change(c, &rng);
-        if (i > MAX_STEPS / 2) change(c, &rng); /* two steps may get where one does not */
+        if (i > MAX_STEPS / 2) {                  /* two steps may get where one does not */
+            if (c->n_op == 0) repair_schedule(c); /* the first may have taken all that there was */
+            change(c, &rng);
+        }
         repair_series(c);
         repair_schedule(c);
         if (is_good(c, limit, old_hash)) return;

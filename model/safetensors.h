@@ -34,4 +34,8 @@ const od_tensor *od_safetensors_find(const od_safetensors *st, const char *name)
  * of descending alignment, then name (deterministic). */
 enum od_status od_safetensors_write(const char *path, const od_tensor *tensors, size_t n, od_error *e);
 
+/* The same bytes into memory, malloc'd; the caller frees. `what` names them in messages. On error *bytes is NULL. */
+enum od_status od_safetensors_format(void **bytes, size_t *size, const od_tensor *tensors, size_t n, const char *what,
+                                     od_error *e);
+
 #endif

@@ -69,32 +69,60 @@ static char *print_header(size_t *size, const json_t *root) {
     return header;
 }
 
-enum od_status od_safetensors_write(const char *path, const od_tensor *tensors, size_t n, od_error *e) {
+/* The file's pieces in order, pieces[n + 1]: the header (malloc'd, the caller frees pieces[0].bytes), then the data of
+ * the tensors. On error nothing is to be freed. */
+static enum od_status lay_out(od_piece *pieces, const od_tensor *tensors, size_t n, const char *what, od_error *e) {
     json_t *root = json_object();
     const od_tensor **order = calloc(n + 1, sizeof *order);
-    od_piece *pieces = calloc(n + 1, sizeof *pieces); /* the header, then the tensors */
-    char *header = NULL;
-    size_t n_header = 0;
     enum od_status status;
-    if (!root || !order || !pieces) {
-        status = od_fail(e, OD_NO_MEMORY, "%s: no memory for a list of %zu tensors", path, n);
+    if (!root || !order) {
+        status = od_fail(e, OD_NO_MEMORY, "%s: no memory for a list of %zu tensors", what, n);
         goto out;
     }
     for (size_t i = 0; i < n; i++) order[i] = &tensors[i];
     qsort(order, n, sizeof *order, by_layout);
-    status = make_header(root, pieces + 1, order, n, path, e);
+    status = make_header(root, pieces + 1, order, n, what, e);
     if (status != OD_OK) goto out;
-    header = print_header(&n_header, root);
-    if (!header) {
-        status = od_fail(e, OD_NO_MEMORY, "%s: no memory for the header", path);
-        goto out;
-    }
-    pieces[0] = (od_piece){header, n_header};
-    status = od_file_write_pieces(path, pieces, n + 1, e);
+    pieces[0].bytes = print_header(&pieces[0].size, root);
+    if (!pieces[0].bytes) status = od_fail(e, OD_NO_MEMORY, "%s: no memory for the header", what);
 out:
-    free(header);
-    free(pieces);
     free(order);
     json_decref(root);
+    return status;
+}
+
+enum od_status od_safetensors_write(const char *path, const od_tensor *tensors, size_t n, od_error *e) {
+    od_piece *pieces = calloc(n + 1, sizeof *pieces);
+    if (!pieces) return od_fail(e, OD_NO_MEMORY, "%s: no memory for a list of %zu tensors", path, n);
+    enum od_status status = lay_out(pieces, tensors, n, path, e);
+    if (status == OD_OK) {
+        status = od_file_write_pieces(path, pieces, n + 1, e);
+        free((void *)pieces[0].bytes);
+    }
+    free(pieces);
+    return status;
+}
+
+enum od_status od_safetensors_format(void **bytes, size_t *size, const od_tensor *tensors, size_t n, const char *what,
+                                     od_error *e) {
+    od_piece *pieces = calloc(n + 1, sizeof *pieces);
+    size_t total = 0, at = 0;
+    *bytes = NULL;
+    *size = 0;
+    if (!pieces) return od_fail(e, OD_NO_MEMORY, "%s: no memory for a list of %zu tensors", what, n);
+    enum od_status status = lay_out(pieces, tensors, n, what, e);
+    if (status != OD_OK) goto out;
+    for (size_t i = 0; i <= n; i++) total += pieces[i].size; /* the data's sum does not overflow, see make_header */
+    char *to = malloc(total);
+    if (!to) status = od_fail(e, OD_NO_MEMORY, "%s: no memory for its %zu bytes", what, total);
+    for (size_t i = 0; to && i <= n; i++) {
+        if (pieces[i].size) memcpy(to + at, pieces[i].bytes, pieces[i].size);
+        at += pieces[i].size;
+    }
+    free((void *)pieces[0].bytes);
+    *bytes = to;
+    *size = to ? total : 0;
+out:
+    free(pieces);
     return status;
 }

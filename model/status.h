@@ -23,11 +23,12 @@ enum od_status {
 
 typedef struct od_error {
     enum od_status status;
-    char text[480]; /* one line, no newline at the end */
+    char text[480]; /* one line of UTF-8, no newline at the end */
 } od_error;
 
 /* Fills *e (may be NULL) and returns status, so that a failing function reads `return od_fail(e, OD_BAD_INPUT, …)`.
- * Control characters in the formatted text (a tensor's name may hold anything) are replaced by '?'. */
+ * Control characters in the formatted text (a tensor's name may hold anything), and bytes that are no UTF-8 (of a path,
+ * or of a character that was cut), are replaced by '?'. */
 enum od_status od_fail(od_error *e, enum od_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 enum od_status od_vfail(od_error *e, enum od_status status, const char *format, va_list args)

@@ -361,6 +361,21 @@ START_TEST(a_mutant_of_a_real_series_stays_readable) {
 }
 END_TEST
 
+/* Nothing that is drawn leads back into the domain, so that every try fails; the last of them take two steps at once,
+ * and the first step may take the only operation. */
+START_TEST(a_case_outside_the_domain_has_good_mutants) {
+    for (uint64_t i = 0; i < FEW; i++) {
+        od_case c;
+        od_case_init(&c);
+        c.options.tf32 = true;
+        c.n_op = 1;
+        c.op[0] = (od_op){.kind = OD_OP_PREFILL, .steps = 8};
+        od_case_mutate(&c, i);
+        check_good(&c, "mutant", i);
+    }
+}
+END_TEST
+
 START_TEST(crosses_are_good) {
     unsigned mixed = 0;
     for (uint64_t i = 0; i < FEW; i++) {
@@ -394,6 +409,7 @@ Suite *suite_generate(void) {
     tcase_add_test(t, mutation_reaches_everything);
     tcase_add_test(t, mutants_stay_near);
     tcase_add_test(t, a_mutant_of_a_real_series_stays_readable);
+    tcase_add_test(t, a_case_outside_the_domain_has_good_mutants);
     tcase_add_test(t, crosses_are_good);
     suite_add_tcase(s, t);
     return s;

@@ -78,6 +78,31 @@ START_TEST(the_bytes_are_those_of_the_format) {
 }
 END_TEST
 
+START_TEST(memory_gets_the_bytes_of_the_file) {
+    od_tensor t[6];
+    od_error e = {OD_OK, ""};
+    void *bytes;
+    char *read;
+    size_t size, read_size;
+    const char *path = scratch("f");
+    fill_tensors(t);
+    for (size_t n = 0; n <= 6; n += 3) {
+        ck_assert_int_eq(od_safetensors_write(path, t, n, NULL), OD_OK);
+        ck_assert_int_eq(od_file_read(&read, &read_size, path, 1000, NULL), OD_OK);
+        ck_assert_msg(od_safetensors_format(&bytes, &size, t, n, "MEMORY", &e) == OD_OK, "%s", e.text);
+        ck_assert_uint_eq(size, read_size);
+        ck_assert_mem_eq(bytes, read, size);
+        free(bytes);
+        free(read);
+    }
+    od_tensor_set(&t[1], "u", OD_F32, 0, NULL, floats);
+    bytes = &e;
+    ck_assert_int_eq(od_safetensors_format(&bytes, &size, t, 6, "MEMORY", &e), OD_BAD_INPUT);
+    ck_assert(bytes == NULL && size == 0);
+    ck_assert_str_eq(e.text, "MEMORY: two tensors are called u");
+}
+END_TEST
+
 START_TEST(bad_names_are_not_written) {
     static const char *const names[] = {"", "__metadata__", "bad\xff", "u"};
     for (size_t i = 0; i < 4; i++) {
@@ -110,6 +135,7 @@ Suite *suite_safetensors_write(void) {
     tcase_add_checked_fixture(t, scratch_setup, scratch_teardown);
     tcase_add_test(t, what_is_written_is_read_back_bit_for_bit);
     tcase_add_test(t, the_bytes_are_those_of_the_format);
+    tcase_add_test(t, memory_gets_the_bytes_of_the_file);
     tcase_add_test(t, bad_names_are_not_written);
     tcase_add_test(t, no_tensors_make_a_file_too);
     suite_add_tcase(s, t);

@@ -24,6 +24,40 @@ START_TEST(text_stays_one_line) {
 }
 END_TEST
 
+/* The table of RFC 3629, and the two bytes beside each of its bounds; C1 controls are no text either. */
+START_TEST(text_is_utf8) {
+    static const char *const kept[] = {"\xc2\xa0",     "\xdf\xbf",         "\xe0\xa0\x80",     "\xed\x9f\xbf",
+                                       "\xee\x80\x80", "\xef\xbf\xbf",     "\xf0\x90\x80\x80", "\xf1\x80\xbf\x80",
+                                       "~ ",           "\xf4\x8f\xbf\xbf", "\xe1\x80\xbf"};
+    static const char *const lost[] = {
+        "\x80",     "\xbf",    "\xc1\xbf", "\xc2\x80",  "\xc2\x9f",         "\xe0\x9f\xbf", "\xed\xa0\x80",
+        "\xc3",     "\xc3(",   "\xe2\x82", "\xe2(\x80", "\xf0\x8f\xbf\xbf", "\xf0\x90\x80", "\xf4\x90\x80\x80",
+        "\xf5\x80", "\xff\xfe"};
+    od_error e;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        od_fail(&e, OD_BAD_INPUT, "%s", kept[i]);
+        ck_assert_str_eq(e.text, kept[i]);
+    }
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
+        od_fail(&e, OD_BAD_INPUT, "%s.", lost[i]);
+        ck_assert_uint_eq(strlen(e.text), strlen(lost[i]) + 1);
+        for (const char *c = e.text; *c != '.'; c++) ck_assert_msg(*c == '?' || *c == '(', "text %zu: %s", i, e.text);
+    }
+}
+END_TEST
+
+START_TEST(a_character_that_is_cut_is_no_text) {
+    od_error e;
+    char text[2 * sizeof e.text];
+    memset(text, 'x', sizeof text);
+    memcpy(text + sizeof e.text - 2, "\xc3\xa4", 2); /* the last byte that fits, and the first that does not */
+    text[sizeof text - 1] = 0;
+    od_fail(&e, OD_BAD_INPUT, "%s", text);
+    ck_assert_uint_eq(strlen(e.text), sizeof e.text - 1);
+    ck_assert_int_eq(e.text[sizeof e.text - 2], '?');
+}
+END_TEST
+
 START_TEST(long_text_is_cut_and_ended) {
     od_error e;
     char text[4 * sizeof e.text];
@@ -197,6 +231,8 @@ Suite *suite_status(void) {
     TCase *t = tcase_create("status");
     tcase_add_test(t, failure_fills_status_and_text);
     tcase_add_test(t, text_stays_one_line);
+    tcase_add_test(t, text_is_utf8);
+    tcase_add_test(t, a_character_that_is_cut_is_no_text);
     tcase_add_test(t, long_text_is_cut_and_ended);
     tcase_add_test(t, prefix_keeps_status_and_tail);
     tcase_add_test(t, every_status_has_its_own_name);
