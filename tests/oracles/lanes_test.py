@@ -85,6 +85,18 @@ def nor_over_the_whole_corpus():
 
 
 @check
+def every_nth_case_is_played_in_a_fresh_process():
+    make_cases(12)
+    for every, least, most in ((1, 12, 24), (6, 2, 11)):
+        if os.path.exists("started"):
+            os.remove("started")
+        exits(0, "replay", "cases", "-j2", "--process", every, "--only", "determinism", "--fast",
+              f"exec:echo >>started; exec {SCRIPT}")
+        with open("started", encoding="utf-8") as f:
+            assert least <= len(f.readlines()) <= most, every
+
+
+@check
 def a_crash_or_a_hang_is_one_case_s():
     make_cases(9, broken=(3, 4))
     for mode, signature in (("crash", "engine/crash/decode/"), ("hang", "engine/hang/decode/")):
