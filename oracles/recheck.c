@@ -62,7 +62,7 @@ static unsigned oracles_of(const char *signature, unsigned asked) {
 
 static void judge_again(unsigned *judged, unsigned *shown, od_judge *again, od_case *c, const char *signature,
                         unsigned until) {
-    static od_verdict v;
+    od_verdict v;
     while (*judged < until) {
         od_judge_case(&v, again, c);
         ++*judged;

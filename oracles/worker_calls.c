@@ -1,6 +1,7 @@
 /* Calls as messages (worker_calls.h). */
 #include "oracles/worker_calls.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,14 +18,17 @@ struct od_session {
 
 /* ---- texts that outlive their engine (od_stats) ------------------------------------------------------------------ */
 
+static pthread_mutex_t texts_lock = PTHREAD_MUTEX_INITIALIZER;
 static char *texts[MOST_TEXTS];
 
 static const char *keep(const char *text) {
     size_t i = 0;
-    for (; i < MOST_TEXTS && texts[i]; i++)
-        if (strcmp(texts[i], text) == 0) return texts[i];
-    if (i < MOST_TEXTS) texts[i] = strndup(text, 200);
-    return i < MOST_TEXTS && texts[i] ? texts[i] : "?";
+    pthread_mutex_lock(&texts_lock);
+    while (i < MOST_TEXTS && texts[i] && strcmp(texts[i], text) != 0) i++;
+    if (i < MOST_TEXTS && !texts[i]) texts[i] = strndup(text, 200);
+    const char *kept = i < MOST_TEXTS && texts[i] ? texts[i] : "?";
+    pthread_mutex_unlock(&texts_lock);
+    return kept;
 }
 
 void od_worker_texts_free(void) {

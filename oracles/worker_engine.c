@@ -1,4 +1,4 @@
-/* The engine interface over workers (worker.h). Its functions carry no closure, so each of the few engines there can be
+/* The engine interface over workers (worker.h). Its functions carry no closure, so each of the engines there can be
  * at a time has its own set of those that are called before there is an od_engine. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,22 +194,41 @@ static enum od_status create(place *p, od_engine **out, const od_model *model, c
     static enum od_status create_##i(od_engine **out, const od_model *model, const od_options *options, od_error *e) { \
         return create(&places[i], out, model, options, e);                                                             \
     }
-OD_PLACE(0)
-OD_PLACE(1)
-OD_PLACE(2)
-OD_PLACE(3)
-OD_PLACE(4)
-OD_PLACE(5)
-OD_PLACE(6)
-OD_PLACE(7)
+/* X(0000) … X(0177): octal, so that digits put together make the next number. */
+#define OD_EIGHT(X, n)                                                                                                 \
+    X(n##0)                                                                                                            \
+    X(n##1)                                                                                                            \
+    X(n##2)                                                                                                            \
+    X(n##3)                                                                                                            \
+    X(n##4)                                                                                                            \
+    X(n##5)                                                                                                            \
+    X(n##6)                                                                                                            \
+    X(n##7)
+#define OD_PLACES(X)                                                                                                   \
+    OD_EIGHT(X, 000)                                                                                                   \
+    OD_EIGHT(X, 001)                                                                                                   \
+    OD_EIGHT(X, 002)                                                                                                   \
+    OD_EIGHT(X, 003)                                                                                                   \
+    OD_EIGHT(X, 004)                                                                                                   \
+    OD_EIGHT(X, 005)                                                                                                   \
+    OD_EIGHT(X, 006)                                                                                                   \
+    OD_EIGHT(X, 007)                                                                                                   \
+    OD_EIGHT(X, 010)                                                                                                   \
+    OD_EIGHT(X, 011)                                                                                                   \
+    OD_EIGHT(X, 012)                                                                                                   \
+    OD_EIGHT(X, 013)                                                                                                   \
+    OD_EIGHT(X, 014)                                                                                                   \
+    OD_EIGHT(X, 015)                                                                                                   \
+    OD_EIGHT(X, 016)                                                                                                   \
+    OD_EIGHT(X, 017)
+OD_PLACES(OD_PLACE)
 
-#define OD_ENTRY(i)                                                                                                    \
-    { probe_##i, can_##i, create_##i }
+#define OD_ENTRY(i) {probe_##i, can_##i, create_##i},
 static const struct entry {
     enum od_status (*probe)(od_error *e);
     bool (*can)(const struct od_case *c, char *why, size_t size);
     enum od_status (*create)(od_engine **out, const od_model *model, const od_options *options, od_error *e);
-} entries[] = {OD_ENTRY(0), OD_ENTRY(1), OD_ENTRY(2), OD_ENTRY(3), OD_ENTRY(4), OD_ENTRY(5), OD_ENTRY(6), OD_ENTRY(7)};
+} entries[] = {OD_PLACES(OD_ENTRY)};
 _Static_assert(sizeof entries / sizeof entries[0] == OD_WORKERS, "an entry for each place");
 
 static void fill_api(place *p, const struct entry *entry) {
@@ -252,6 +271,14 @@ enum od_status od_worker_engine(const od_engine_api **out, const od_worker_terms
     fill_api(p, &entries[n]);
     *out = &p->api;
     return OD_OK;
+}
+
+void od_worker_engine_rest(const od_engine_api *api) {
+    for (size_t i = 0; i < OD_WORKERS; i++) {
+        if (&places[i].api != api) continue;
+        od_worker_release(places[i].worker, &places[i].pending);
+        places[i].worker = NULL;
+    }
 }
 
 enum od_status od_worker_engines_end(od_error *e) {

@@ -41,10 +41,13 @@ static enum od_status open_ends(int ends[2], int *memory, od_error *e) {
 }
 
 /* Its stream on 0 and 1, the shared memory on 3, nothing else but stderr; a group of its own, so that a shell and what
- * it started die together, and a Ctrl-C is the judge's to handle. */
+ * it started die together, and a Ctrl-C is the judge's to handle. No signal is blocked there, whatever the thread that
+ * asks has blocked. */
 static int spawn(pid_t *pid, int end, int memory, const char *const *argv) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
+    sigset_t none;
+    sigemptyset(&none);
     int error = posix_spawn_file_actions_init(&actions);
     if (error) return error;
     error = posix_spawnattr_init(&attributes);
@@ -56,8 +59,9 @@ static int spawn(pid_t *pid, int end, int memory, const char *const *argv) {
     if (!error) error = posix_spawn_file_actions_adddup2(&actions, end, 1);
     if (!error) error = posix_spawn_file_actions_adddup2(&actions, memory, OD_WIRE_MEMORY);
     if (!error) error = posix_spawn_file_actions_addclosefrom_np(&actions, OD_WIRE_MEMORY + 1);
-    if (!error) error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    if (!error) error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
     if (!error) error = posix_spawnattr_setpgroup(&attributes, 0);
+    if (!error) error = posix_spawnattr_setsigmask(&attributes, &none);
     if (!error) error = posix_spawnp(pid, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);

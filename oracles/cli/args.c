@@ -130,6 +130,17 @@ static bool *flag_slot(od_args *a, int key) {
     }
 }
 
+/* Lanes that share a process would share a crash: more than one mean workers. */
+static bool lanes(od_args *a, const char *text, od_error *e) {
+    od_error unused;
+    if (number(&a->lanes, "jobs", text, OD_LANES, &unused) && a->lanes >= 1) {
+        a->isolate = a->isolate || a->lanes > 1;
+        return true;
+    }
+    od_fail(e, OD_BAD_INPUT, "-j %.100s: a number of lanes from 1 to %d would be right", text, OD_LANES);
+    return false;
+}
+
 static bool numbers(parsing *p, int key, const char *arg, bool *ours) {
     od_args *a = p->args;
     od_error *e = p->error;
@@ -146,6 +157,7 @@ static bool numbers(parsing *p, int key, const char *arg, bool *ours) {
     case OD_KEY_RUNS: return a->has_runs = number(&a->runs, "runs", arg, INT64_MAX, e);
     case OD_KEY_PROCESS: return a->has_process = number(&a->process, "process", arg, INT64_MAX, e);
     case OD_KEY_TIMEOUT: return a->has_timeout = positive(&a->timeout, "timeout", arg, 1e6, e);
+    case OD_KEY_JOBS: return lanes(a, arg, e);
     case OD_KEY_PAIRS: return number(&a->pairs, "pairs", arg, MAX_PAIRS, e);
     case OD_KEY_REF_SET: return append(a->ref_set, &a->n_ref_set, OD_ARGS_LIST, "ref-set", arg, e);
     case OD_KEY_SECONDS: return a->has_seconds = positive(&a->seconds, "seconds", arg, 1e7, e);
@@ -204,6 +216,7 @@ enum od_status od_args_parse(od_args *args, const od_command *command, int argc,
                       .argc = argc,
                       .relative = -1,
                       .timeout = 120,
+                      .lanes = 1,
                       .batch = 1,
                       .variates = 1,
                       .steps = 8,

@@ -79,8 +79,8 @@ static void reproduce(char *text, size_t size, const od_batch *b, const char *pa
 
 /* The first findings of a kind are judged again before they are told; here, and in a fresh process where one can be
  * started. A fault that breaks every case of a corpus is not tried a hundred times. */
-static void recheck(od_batch *b, od_case *c) {
-    if (b->verdict.outcome != OD_FINDING || od_kinds_count(&b->kinds, &b->verdict) >= OD_RECHECK_KIND) return;
+static void recheck(od_batch *b, od_verdict *v, od_case *c) {
+    if (v->outcome != OD_FINDING || od_kinds_count(&b->kinds, v) >= OD_RECHECK_KIND) return;
     const char *name = b->args->fast ? b->args->fast : b->judge.setup.fast->name;
     od_error e;
     if (!b->has_process && od_cli_worker(&b->process, name, true, b->args->timeout, &e) != OD_OK) {
@@ -89,11 +89,12 @@ static void recheck(od_batch *b, od_case *c) {
                 isatty(STDERR_FILENO) ? "\r\033[K" : "", e.text);
     }
     b->has_process = true;
-    od_recheck_finding(&b->verdict, &b->again, &b->judge, c, b->process);
+    od_recheck_finding(v, &b->again, &b->judge, c, b->process);
 }
 
-static enum od_status add_row(od_batch *b, const char *name, const char *finding, const char *command, od_error *e) {
-    if (b->fuzz && b->verdict.outcome <= OD_PASS) return OD_OK; /* thousands of them: only the counts */
+static enum od_status add_row(od_batch *b, const od_verdict *v, const char *name, const char *finding,
+                              const char *command, od_error *e) {
+    if (b->fuzz && v->outcome <= OD_PASS) return OD_OK; /* thousands of them: only the counts */
     if (b->n_row == b->cap_row) {
         size_t cap = b->cap_row ? b->cap_row * 2 : 64;
         od_table_row *rows = realloc(b->rows, cap * sizeof *rows);
@@ -101,16 +102,23 @@ static enum od_status add_row(od_batch *b, const char *name, const char *finding
         b->rows = rows;
         b->cap_row = cap;
     }
-    od_table_row_fill(&b->rows[b->n_row++], name, &b->verdict, b->judge.required, finding, command);
+    od_table_row_fill(&b->rows[b->n_row++], name, v, b->judge.required, finding, command);
     return OD_OK;
 }
 
+bool od_batch_in_process(const od_batch *b, size_t number) {
+    return b->process_every && number % b->process_every == 0;
+}
+
 enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error *e) {
-    od_verdict *v = &b->verdict;
+    b->judge.setup.process = od_batch_in_process(b, b->tally.cases) ? b->process : NULL;
+    od_judge_case(&b->verdict, &b->judge, c);
+    return od_batch_tell(b, &b->verdict, c, path, e);
+}
+
+enum od_status od_batch_tell(od_batch *b, od_verdict *v, od_case *c, const char *path, od_error *e) {
     char name[OD_CASE_PATH], finding[OD_CASE_PATH * 2] = "", command[OD_BATCH_COMMAND + 2048];
-    b->judge.setup.process = b->process_every && b->tally.cases % b->process_every == 0 ? b->process : NULL;
-    od_judge_case(v, &b->judge, c);
-    recheck(b, c);
+    recheck(b, v, c);
     od_cli_stem(name, sizeof name, path);
     od_tally_add(&b->tally, v, name);
     od_kinds_add(&b->kinds, v, name);
@@ -129,7 +137,7 @@ enum od_status od_batch_case(od_batch *b, od_case *c, const char *path, od_error
         fprintf(stderr, "%soracle-diff: %s: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", path, v->reason);
     if (s == OD_OK && b->args->junit && !od_junit_case(&b->junit, name, v, command))
         s = od_fail(e, OD_NO_MEMORY, "no memory for the JUnit report");
-    return s == OD_OK ? add_row(b, name, finding, command, e) : s;
+    return s == OD_OK ? add_row(b, v, name, finding, command, e) : s;
 }
 
 od_judge *od_batch_judge(od_batch *b) {

@@ -2,6 +2,8 @@
 #ifndef OD_ORACLES_CLI_BATCH_H
 #define OD_ORACLES_CLI_BATCH_H
 
+#include <stdatomic.h>
+
 #include "oracles/cli/cli.h"
 
 enum { OD_BATCH_NOT_CHECKED = 12, OD_BATCH_COMMAND = 4096 };
@@ -32,8 +34,21 @@ struct od_batch {
     const od_engine_api *process; /* the fast path, a new process each time; NULL: it could not be started */
     bool has_process;             /* it was tried */
     uint64_t process_every;       /* cases; 0: none */
-    char no_process[200];
+    char no_process[200], no_speed[80];
     double start;
 };
+
+/* Is the rerun in a fresh process played for the case of that number? */
+bool od_batch_in_process(const od_batch *b, size_t number);
+
+/* Tells a judged case: judges a finding again, counts, writes. *v and what it points to are needed until it returns. */
+enum od_status od_batch_tell(od_batch *b, od_verdict *v, od_case *c, const char *path, od_error *e);
+
+/* ---- lanes.c ----------------------------------------------------------------------------------------------------- */
+
+/* Judges n cases of a batch that has begun in args->lanes lanes at once and tells them in order, until *stopped.
+ * `progress`: a line on stderr for each. The first error ends it. */
+enum od_status od_lanes_run(od_batch *b, od_case *cases, const char *const *paths, size_t n, const atomic_int *stopped,
+                            bool progress, od_error *e);
 
 #endif

@@ -42,6 +42,25 @@ static enum od_status choose_oracles(od_batch *b, od_error *e) {
     return OD_OK;
 }
 
+/* What lanes that share the cores, and judge their cases in no fixed order, cannot do. */
+static enum od_status check_lanes(od_batch *b, od_error *e) {
+    const od_args *a = b->args;
+    const unsigned speed = od_oracle_bit(&od_oracle_speed);
+    if (a->lanes <= 1) return OD_OK;
+    b->judge.setup.crowded = true;
+    if (a->weights)
+        return od_fail(e, OD_BAD_INPUT, "--weights goes from case to case, once a model class: not with -j %llu",
+                       (unsigned long long)a->lanes);
+    if (!(b->judge.setup.oracles & speed)) return OD_OK;
+    if (a->n_only || b->named & speed)
+        return od_fail(e, OD_BAD_INPUT, "the oracle speed needs the machine for itself: not with -j %llu",
+                       (unsigned long long)a->lanes);
+    b->judge.setup.oracles &= ~speed;
+    snprintf(b->no_speed, sizeof b->no_speed, "speed: under -j %llu lanes share the cores",
+             (unsigned long long)a->lanes);
+    return OD_OK;
+}
+
 static enum od_status check_switches(const od_args *a, od_error *e) {
     od_options unused = od_options_default();
     for (size_t i = 0; i < a->n_set; i++) {
@@ -143,6 +162,7 @@ static void list_not_checked(od_batch *b) {
         b->not_checked[b->n_not_checked++] =
             "races within a warp, tensor cores, TF32, cuBLAS: the twin runs on the CPU";
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels";
+    if (b->no_speed[0]) b->not_checked[b->n_not_checked++] = b->no_speed;
     if (b->no_process[0]) b->not_checked[b->n_not_checked++] = b->no_process;
     if (b->args->isolate || (b->args->fast && od_cli_is_foreign(b->args->fast)))
         b->not_checked[b->n_not_checked++] =
@@ -153,7 +173,8 @@ static void list_not_checked(od_batch *b) {
         b->not_checked[b->n_not_checked++] =
             "leaks that no counter tells, under 4 KiB (malloc), 64 KiB a request (--require memory)";
     if (!b->judge.setup.envelope) b->not_checked[b->n_not_checked++] = "faults below the contract (--policy envelope)";
-    const unsigned left = od_oracles_all() & ~b->judge.setup.oracles;
+    const unsigned told = b->no_speed[0] ? od_oracle_bit(&od_oracle_speed) : 0;
+    const unsigned left = od_oracles_all() & ~b->judge.setup.oracles & ~told;
     const unsigned relations = od_relations_default() & ~b->judge.setup.relations;
     if (relations) {
         snprintf(b->not_related, sizeof b->not_related, "relations that were not asked:");
@@ -207,6 +228,7 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
         od_judge_init(&b->judge, ref, fast);
         s = choose_oracles(b, e);
     }
+    if (s == OD_OK) s = check_lanes(b, e);
     if (s == OD_OK) s = find_model(b, e);
     if (s == OD_OK && args->known) s = od_known_read(&b->known, args->known, NULL, e);
     b->judge.known = &b->known;

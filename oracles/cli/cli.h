@@ -35,6 +35,7 @@ typedef struct od_args {
     const char *engine, *case_path, *xpos; /* forward */
     const char *shard;                     /* replay: "I/N" */
     const char *record;                    /* fuzz: file of the flight recorder */
+    uint64_t lanes;                        /* replay: cases judged at once; more than 1 means isolate */
     uint64_t context;
     bool has_context;
     double relative;                                   /* compare; -1: the contract */
@@ -105,8 +106,11 @@ enum od_key {
     OD_KEY_SHARD,
     OD_KEY_RECORD,
     OD_KEY_RUNS,
-    OD_KEY_HELP
+    OD_KEY_HELP,
+    OD_KEY_JOBS = 'j'
 };
+
+enum { OD_LANES = 32 }; /* at most */
 
 /* Parses the words behind the command's name. OD_BAD_INPUT with the word; *helped: --help was printed, nothing is to
  * be done. args->rest is malloc'd. */

@@ -97,7 +97,10 @@ static int run(const od_args *args) {
 }
 
 static const struct argp_option options[] = {
-    {"shard", OD_KEY_SHARD, "I/N", 0, "Every N-th case alone, from the I-th on", 0}, {0}};
+    {"shard", OD_KEY_SHARD, "I/N", 0, "Every N-th case alone, from the I-th on", 0},
+    {"jobs", OD_KEY_JOBS, "N", 0, "Judge N cases at once, told in order; more than 1 imply --isolate, without speed",
+     0},
+    {0}};
 
 const od_command od_cmd_replay = {.name = "replay",
                                   .usage = "DIR…",

@@ -1,12 +1,13 @@
 /* run: the cases named. Also what replay does once it knows its files. */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "oracles/cli/cli.h"
+#include "oracles/cli/batch.h"
 
-static volatile sig_atomic_t stopped;
+static atomic_int stopped; /* lock-free: set by a signal, read by threads */
 
 static void stop(int signal_number) {
     stopped = 1;
@@ -50,7 +51,8 @@ int od_run_files(const od_args *args, const char *const *paths, size_t n) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     bool progress = !args->quiet && isatty(STDERR_FILENO);
-    for (size_t i = 0; i < n && !stopped; i++) {
+    if (args->lanes > 1) s = od_lanes_run(b, cases, paths, n, &stopped, progress, &e);
+    for (size_t i = 0; args->lanes == 1 && i < n && !stopped; i++) {
         if (progress) fprintf(stderr, "\r\033[K%zu of %zu: %s", i + 1, n, paths[i]);
         s = od_batch_case(b, &cases[i], paths[i], &e);
         if (s != OD_OK) break;
