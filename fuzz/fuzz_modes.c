@@ -12,7 +12,7 @@ static void narrow(od_case *c, uint64_t seed) {
 }
 
 static void set_up(od_judge *j) {
-    static const char *const names[] = {"graph", "cache"};
+    static const char *const names[] = {"graph", "cache", "switches"};
     j->setup.oracles =
         od_oracle_bit(&od_oracle_engine) | od_oracle_bit(&od_oracle_accuracy) | od_oracle_bit(&od_oracle_finite);
     od_target_relate(j, names, sizeof names / sizeof *names);
