@@ -210,6 +210,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     od_this_target.narrow(&c, XXH64(data, size, 0));
     record_start(&c, data, size);
     od_judge_case(&v, &fuzz.judge, &c);
+    od_feedback_note(&c, &v);
     od_recorder_add(fuzz.record, &v);
     od_recorder_finish(fuzz.record);
     return end_input(&v, &c);

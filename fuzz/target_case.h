@@ -11,6 +11,7 @@
  *   OD_KNOWN=FILE    known issues (oracles/known.h): counted as KNOWN, and never stop
  *   OD_KEEP_GOING=1  a finding does not stop either: its case is written, 3 of one signature at most over all processes
  *                    of one OD_OUT, and the input is not kept. The process ends with OD_TARGET_FOUND
+ *   OD_FEEDBACK=off  nothing but the compiler's coverage guides libFuzzer
  *   OD_RECORD=FILE   a flight recorder (oracles/recorder.h). Its input is the case that is played, canonical, paths
  *                    relative to FILE
  *
@@ -43,6 +44,10 @@ typedef struct od_target {
 } od_target;
 
 extern const od_target od_this_target;
+
+/* Tells libFuzzer what the case was like and what it showed (extra_counters.c); not with OD_FEEDBACK=off. */
+extern volatile uint8_t od_extra_counters[];
+void od_feedback_note(const od_case *c, const od_verdict *v);
 
 /* For set_up: these relations and no others, and the oracle that holds them. */
 void od_target_relate(od_judge *j, const char *const *names, size_t n);
