@@ -5,7 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "fuzz/target.h"
+#include "fuzz/target_case.h"
 
 /* Sanitizer defaults (read by weak reference, unused elsewhere). CUDA maps memory into ASan's shadow gap, and its
  * libraries keep some allocations until the process ends. */
@@ -43,6 +43,14 @@ void od_fuzz_case(od_case *c, const uint8_t *data, size_t size, const char *base
     od_case_generate(c, XXH64(data, size, 0), 0, OD_PROFILE_RATE);
 }
 
+const char *od_fuzz_base(void) {
+    static char base[OD_CASE_PATH];
+    const char *corpus = getenv("OD_CORPUS");
+    if (!base[0])
+        snprintf(base, sizeof base, "%s/input.json", corpus && corpus[0] ? corpus : OD_SOURCE_DIR "/corpus/forward");
+    return base;
+}
+
 /* Canonical text of c into out; 0 where it does not fit. */
 static size_t write_case(uint8_t *out, size_t max_size, const od_case *c) {
     char *text = NULL;
@@ -63,8 +71,9 @@ static uint64_t widen(unsigned seed, const uint8_t *data, size_t size) {
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
     static od_case c;
-    od_fuzz_case(&c, data, size, "");
+    od_fuzz_case(&c, data, size, od_fuzz_base());
     od_case_mutate(&c, widen(seed, data, size));
+    od_this_target.narrow(&c, widen(seed, data, size)); /* what is kept is what runs */
     size_t written = write_case(data, max_size, &c);
     return written ? written : size;
 }
@@ -72,8 +81,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8_t *data2, size_t size2, uint8_t *out,
                                  size_t max_out_size, unsigned seed) {
     static od_case c, other;
-    od_fuzz_case(&c, data1, size1, "");
-    od_fuzz_case(&other, data2, size2, "");
+    od_fuzz_case(&c, data1, size1, od_fuzz_base());
+    od_fuzz_case(&other, data2, size2, od_fuzz_base());
     od_case_cross(&c, &other, widen(seed, data2, size2));
+    od_this_target.narrow(&c, widen(seed, data2, size2));
     return write_case(out, max_out_size, &c); /* 0: libFuzzer mutates instead */
 }

@@ -19,4 +19,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 /* bytes → case: their own text where it parses, else the case generated from their XXH64. base: see od_case_parse. */
 void od_fuzz_case(od_case *c, const uint8_t *data, size_t size, const char *base);
 
+/* That base: a name in the folder OD_CORPUS (corpus/forward), from which relative paths in inputs resolve. */
+const char *od_fuzz_base(void);
+
 #endif

@@ -136,4 +136,12 @@ void od_case_mutate(od_case *c, uint64_t seed);
 /* A new case from parts of two (model of one, series of the other, …). */
 void od_case_cross(od_case *c, const od_case *other, uint64_t seed);
 
+/* Narrowing, for those who look at one part of the fast path. Contexts alone: decode steps go. */
+void od_case_keep_prefills(od_case *c);
+
+/* A schedule with decode steps and something that they may not depend on beside one another: a second step, session,
+ * reset or new capture. One that has both stays as it is; else all randomness from seed, as in od_case_mutate. */
+void od_case_make_stateful(od_case *c, uint64_t seed);
+bool od_case_is_stateful(const od_case *c);
+
 #endif

@@ -330,3 +330,58 @@ void od_case_cross(od_case *c, const od_case *other, uint64_t seed) {
     *c = before;
     od_case_mutate(c, seed);
 }
+
+/* ---- narrowing --------------------------------------------------------------------------------------------------- */
+
+void od_case_keep_prefills(od_case *c) {
+    const unsigned before = c->n_op;
+    unsigned n = 0;
+    for (unsigned i = 0; i < before; i++)
+        if (c->op[i].kind != OD_OP_DECODE) c->op[n++] = c->op[i];
+    memset(c->op + n, 0, (OD_CASE_MAX_OPS - n) * sizeof *c->op);
+    c->n_op = n;
+    if (n < before) od_case_forget_verdict(c);
+}
+
+bool od_case_is_stateful(const od_case *c) {
+    unsigned patches = 0, others = 0;
+    for (unsigned i = 0; i < c->n_op; i++) {
+        const od_op *op = &c->op[i];
+        patches += op->patches;
+        others +=
+            op->kind == OD_OP_RESET || op->kind == OD_OP_RECAPTURE || (op->kind == OD_OP_PREFILL && op->session > 0);
+    }
+    return patches > 0 && patches + others > 1;
+}
+
+/* A few steps behind one of the contexts, and some other entries wherever. */
+static void add_state(od_case *c, od_rng *rng) {
+    unsigned prefill[OD_CASE_MAX_OPS], n = 0;
+    for (unsigned i = 0; i < c->n_op; i++)
+        if (c->op[i].kind == OD_OP_PREFILL) prefill[n++] = i;
+    const unsigned at = prefill[od_pick(rng, 0, n - 1)];
+    const od_op steps = {.kind = OD_OP_DECODE,
+                         .session = c->op[at].session,
+                         .patches = od_pick_size(rng, 1, 8),
+                         .own = od_pick_chance(rng, 3)};
+    insert_op(c, at + 1, steps);
+    for (unsigned more = od_pick(rng, 1, 4); more > 0; more--)
+        insert_op(c, od_pick(rng, at + 1, c->n_op), draw_op(c, rng));
+}
+
+void od_case_make_stateful(od_case *c, uint64_t seed) {
+    if (od_case_is_stateful(c)) return;
+    od_rng rng = od_rng_make(seed, od_rng_name_key("case/stateful"));
+    od_case_forget_verdict(c);
+    make_readable(c);
+    const od_case before = *c;
+    const double limit = fmax(cheap, 2 * od_case_work(c));
+    for (int i = 0; i < MAX_STEPS; i++) {
+        *c = before;
+        add_state(c, &rng);
+        repair_schedule(c);
+        if (od_case_is_stateful(c) && is_good(c, limit, 0)) return;
+    }
+    for (uint64_t i = 0; i == 0 || !od_case_is_stateful(c); i++) od_case_generate(c, seed, i, OD_PROFILE_DEFAULT);
+    memcpy(c->path, before.path, sizeof c->path);
+}

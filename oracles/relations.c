@@ -152,6 +152,14 @@ static void vary_sessions(od_variant *v, const od_script *first, unsigned play) 
     }
 }
 
+/* Streams, order and the limit of captures, all at once: a finding bisects to one of them. */
+static void vary_switches(od_variant *v, const od_script *first, unsigned play) {
+    od_options *o = &v->c.options;
+    o->streams = o->streams > 1 ? 1 : 3;
+    o->captures = o->captures > 1 ? 1 : 8;
+    o->order = o->order ? 0 : 1;
+}
+
 /* ---- within the contract ----------------------------------------------------------------------------------------- */
 
 static const char *outside_either_recompute(const od_evidence *ev) {
@@ -302,6 +310,8 @@ static const od_relation list[OD_RELATIONS] = {
      outside_groups, plays_groups, vary_groups},
     {"sessions", "interleaved sessions answer as separate ones do", "two sessions or more", false, false,
      OD_ON_NEW_SESSIONS, outside_sessions, plays_sessions, vary_sessions},
+    {"switches", "other streams, launch order and limit of captures: the same answers", "every case", false, false,
+     OD_ON_NEW_ENGINE, outside_nothing, NULL, vary_switches},
     {"recompute", "decode steps with a cache answer as full recomputation does",
      "xpos_center origin, decode steps that use a cache", true, false, OD_ON_NEW_ENGINE, outside_recompute, NULL,
      vary_recompute},

@@ -7,7 +7,7 @@
 
 struct od_evidence;
 
-enum { OD_RELATIONS = 11, OD_NO_ROW = -1, OD_RELATED_STEPS = 64 };
+enum { OD_RELATIONS = 12, OD_NO_ROW = -1, OD_RELATED_STEPS = 64 };
 
 /* Where the first play has the answer to call k of an entry of the second play's schedule: at call k of entry `op`, or,
  * with `part`, in steps [from + k·P, from + k·P + n) of the `whole` ones that prefill `op` answered. */

@@ -63,7 +63,8 @@ OD_DEVICE void od_attend(const od_attend_args &a, od_block &b, const float *q, f
         }
     }
     OD_PHASE(t, b) {
-        for (uint32_t f = t; f < a.d_head; f += b.threads) out[f] = acc[f] / run[1];
+        const float sum = OD_KERNEL_FAULT(b, SUM) ? run[1] * (1 + 1e-7f * (float)n_key) : run[1];
+        for (uint32_t f = t; f < a.d_head; f += b.threads) out[f] = acc[f] / sum;
     }
 }
 

@@ -5,7 +5,8 @@ OD_DEVICE void global_statistics(const od_scaler_args &a, const od_block &b, con
                                  uint32_t n, od_scaler_state *s) {
     double weight = 0, sum = 0, square = 0;
     for (uint32_t t = 0; t < n; t++) {
-        const double w = mask[t];
+        const bool counts = OD_KERNEL_FAULT(b, LAST) && t == n - 1 && n % 32 == 0;
+        const double w = counts ? 1 : mask[t];
         weight = od_add64(weight, w);
         sum = od_add64(sum, od_mul64(w, x[t]));
     }
@@ -55,6 +56,10 @@ OD_KERNEL(scaler, struct od_scaler_args) {
                         scale[j] = (float)sc;
                     }
                 }
+            }
+            if (OD_KERNEL_FAULT(b, FLOAT)) {
+                s.sum = (float)s.sum;
+                s.m2 = (float)s.m2;
             }
             c->state[row] = s;
         }

@@ -1,5 +1,6 @@
 /* Which planted fault is on. Linked only into builds with -DOD_FAULTS=ON, where printing and ending are in order. */
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,13 @@
 
 static const struct {
     const char *name, *about;
+    bool narrow;
 } faults[OD_FAULT_COUNT] = {[OD_FAULT_NONE] = {"", ""},
 #define OD_FAULT_ROW(tag, name, about) [OD_FAULT_##tag] = {name, about},
                             OD_FAULT_LIST(OD_FAULT_ROW)
+#undef OD_FAULT_ROW
+#define OD_FAULT_ROW(tag, name, about) [OD_FAULT_##tag] = {name, about, true},
+                                OD_FAULT_NARROW_LIST(OD_FAULT_ROW)
 #undef OD_FAULT_ROW
 };
 
@@ -22,7 +27,8 @@ static int look_up(const char *wanted) {
     for (int i = 0; i < OD_FAULT_COUNT; i++)
         if (strcmp(wanted, faults[i].name) == 0) return i;
     fprintf(stderr, "OD_FAULT='%s' is no planted fault; these are:\n", wanted);
-    for (int i = 1; i < OD_FAULT_COUNT; i++) fprintf(stderr, "  %-22s %s\n", faults[i].name, faults[i].about);
+    for (int i = 1; i < OD_FAULT_COUNT; i++)
+        fprintf(stderr, "%s%-22s %s\n", faults[i].narrow ? "  (narrow) " : "  ", faults[i].name, faults[i].about);
     exit(2);
 }
 

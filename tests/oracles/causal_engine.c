@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRAPH, CACHE, ABA, BATCH, GROUPS, SESSIONS, RECOMPUTE, CHUNKS, VARIATES, LATER, RECOMPUTE_CALL };
+enum { GRAPH, CACHE, ABA, BATCH, GROUPS, SESSIONS, SWITCHES, RECOMPUTE, CHUNKS, VARIATES, LATER, RECOMPUTE_CALL };
 enum { LOC, MEAN, SCALER_SCALE, TENSORS };
 
 causal_knobs causal;
@@ -112,6 +112,7 @@ static bool is_off(const od_session *s) {
     case ABA: return s->begun_before == s->begun_before && s->begun_before != s->begin;
     case BATCH: return s->batch == 1;
     case SESSIONS: return s->interrupted;
+    case SWITCHES: return o->streams != od_options_default().streams;
     default: return false;
     }
 }

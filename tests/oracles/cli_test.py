@@ -119,7 +119,7 @@ def help_and_lists_are_exit_0():
         assert word in listed, word
     oracles = exits(0, "list", "--oracles").stdout
     assert [l.split()[0] for l in oracles.splitlines() if l.startswith("consistency")] == ["consistency"] + [
-        "consistency/" + r for r in ("graph", "cache", "aba", "batch", "groups", "sessions", "recompute", "chunks",
+        "consistency/" + r for r in ("graph", "cache", "aba", "batch", "groups", "sessions", "switches", "recompute", "chunks",
                                      "variates", "later", "recompute-call")]
 
 
@@ -183,7 +183,7 @@ def each_relation_can_be_asked_alone():
     for name in ("relations-all-ten", "fused-relations-all-ten"):
         exits(0, "run", os.path.join(SOURCE, f"corpus/forward/{name}.json"), "--fast", "twin", "--json", "r.jsonl")
         relations = [json.loads(l) for l in open("r.jsonl", encoding="utf-8")][1]["relations"]
-        assert [r["verdict"] for r in relations] == ["PASS"] * 10 and min(r["compared"] for r in relations) > 0
+        assert [r["verdict"] for r in relations] == ["PASS"] * 11 and min(r["compared"] for r in relations) > 0
     refuses(2, "graph, cache", "run", "two.json", "--only", "consistency/batches")
     refuses(2, "has no relations", "run", "two.json", "--only", "accuracy/loc")
     refuses(2, "name the oracle alone", "run", "two.json", "--require", "consistency/batch")

@@ -43,6 +43,7 @@ static const struct row {
     {DOUBLE_BATCH, "consistency/batch/prefill/", "differs in row 0"},
     {DOUBLE_GROUPS, "consistency/groups/prefill/", "differs in row"},
     {DOUBLE_SESSIONS, "consistency/sessions/decode/", "differs in row 0"},
+    {DOUBLE_SWITCHES, "consistency/switches/prefill/", "differs in row 0"},
     {DOUBLE_RECOMPUTE, "consistency/recompute/prefill/", "MAE 0.001 exceeds"},
     /* what it finds is the model's own, so that here the faulty engine is the honest one */
     {DOUBLE_HONEST, "consistency/recompute-call/decode/", "exceeds", .official = true},

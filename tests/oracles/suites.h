@@ -36,5 +36,6 @@ Suite *suite_envelope(void);
 Suite *suite_shift(void);
 Suite *suite_worker(void);
 Suite *suite_recheck(void);
+Suite *suite_features(void);
 
 #endif

@@ -102,7 +102,8 @@ static enum od_status create(od_engine **out, const od_model *model, const od_op
     *engine = (od_engine){.options = *options, .patch = model->config.patch};
     n_live++;
     if (n_engine++ == 0) first_options = *options;
-    engine->is_again = n_engine > 1 && options->graph == first_options.graph && options->cache == first_options.cache;
+    engine->is_again = n_engine > 1 && options->graph == first_options.graph && options->cache == first_options.cache &&
+                       options->streams == first_options.streams;
     enum od_status s = OD_OK;
     if (double_fault == DOUBLE_BLIND) s = keep_weights(engine, model, e);
     if (s == OD_OK) s = od_twin_engine()->create(&engine->inner, engine->weights ? &engine->model : model, options, e);
@@ -212,6 +213,7 @@ static bool is_off(const od_session *s, size_t row) {
     case DOUBLE_BATCH: return s->batch == 1;
     case DOUBLE_GROUPS: return variate == 0 && s->first[row + s->variates - 1] > 0.5f;
     case DOUBLE_SESSIONS: return s->interrupted;
+    case DOUBLE_SWITCHES: return o->streams != first_options.streams;
     default: return false;
     }
 }

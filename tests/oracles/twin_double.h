@@ -33,6 +33,7 @@ enum double_fault {
     DOUBLE_BATCH,         /* a bit, in sessions of batch 1 */
     DOUBLE_GROUPS,        /* a bit in the first variate, where the last one's first value exceeds 1/2 */
     DOUBLE_SESSIONS,      /* a bit, where another session was called since the prefill */
+    DOUBLE_SWITCHES,      /* a bit, on an engine of other streams than the first one's */
     DOUBLE_RECOMPUTE,     /* off, without a cache */
     DOUBLE_CHUNKS,        /* off, in decode steps before the third patch */
     DOUBLE_VARIATES,      /* off in the first two variates, where the second one's first value is the larger */
