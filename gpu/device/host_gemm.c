@@ -27,17 +27,15 @@ static inline __attribute__((always_inline)) void pack_quad(float *restrict pane
 /* panel[i][j] = w[j][i]: outputs become lanes, so that no sum crosses lanes. Missing outputs are zero. */
 static inline __attribute__((always_inline)) void pack(float *restrict panel, const float *restrict w, size_t n,
                                                        size_t k, size_t stride) {
-    size_t j = 0;
-    for (; j + 4 <= n; j += 4) {
-        size_t i = 0;
-        for (; i + 4 <= k; i += 4) pack_quad(panel + i * LANES + j, w + j * stride + i, stride);
-        for (; i < k; i++)
-            for (size_t q = j; q < j + 4; q++) panel[i * LANES + q] = w[q * stride + i];
-    }
-    for (; j < n; j++)
-        for (size_t i = 0; i < k; i++) panel[i * LANES + j] = w[j * stride + i];
-    for (; j < LANES; j++)
-        for (size_t i = 0; i < k; i++) panel[i * LANES + j] = 0;
+    const size_t whole = n / 4 * 4;
+    size_t i = 0;
+    for (; i + 4 <= k; i += 4)
+        for (size_t j = 0; j < whole; j += 4) pack_quad(panel + i * LANES + j, w + j * stride + i, stride);
+    for (; i < k; i++)
+        for (size_t j = 0; j < whole; j++) panel[i * LANES + j] = w[j * stride + i];
+    if (whole == LANES) return;
+    for (i = 0; i < k; i++)
+        for (size_t j = whole; j < LANES; j++) panel[i * LANES + j] = j < n ? w[j * stride + i] : 0;
 }
 
 /* Where the sums go: lane j of row r to y[r·row + j·lane], set or added to. */

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "gpu/device/buffer.h"
 #include "gpu/device/host_graph.h"
 #include "gpu/device/host_run.h"
 #include "tests/gpu/suites.h"
@@ -85,6 +86,25 @@ START_TEST(check_names_the_buffer_that_was_overrun) {
 }
 END_TEST
 #endif
+
+START_TEST(any_byte_of_either_band_is_looked_at) {
+    const od_buffer b = {.bytes = 10, .what = "victim"};
+    unsigned char bands[2 * OD_GUARD];
+    memset(bands, OD_GUARD_BYTE, sizeof bands);
+    ck_assert(!od_buffer_check(&b, bands, "twin", &err));
+    for (size_t i = 0; i < sizeof bands; i++) {
+        bands[i] ^= (unsigned char)(1u << i % 8);
+        ck_assert_int_eq(od_buffer_check(&b, bands, "twin", &err), OD_DEVICE_FAULT);
+        ck_assert_ptr_nonnull(strstr(err.text, i < OD_GUARD ? "before" : "past the end of"));
+        bands[i] = OD_GUARD_BYTE;
+    }
+    for (size_t i = 0; i < 2; i++) { /* all of one, alike */
+        memset(bands + i * OD_GUARD, 0, OD_GUARD);
+        ck_assert_int_eq(od_buffer_check(&b, bands, "twin", &err), OD_DEVICE_FAULT);
+        memset(bands + i * OD_GUARD, OD_GUARD_BYTE, OD_GUARD);
+    }
+}
+END_TEST
 
 START_TEST(bytes_are_counted_live_and_peak) {
     void *a, *b;
@@ -304,6 +324,7 @@ Suite *suite_device(void) {
     tcase_add_loop_test(tc, check_names_the_buffer_that_was_overrun, 0, 2);
     tcase_add_loop_test(tc, a_write_outside_is_found_when_its_buffer_is_freed, 0, 2);
 #endif
+    tcase_add_test(tc, any_byte_of_either_band_is_looked_at);
     tcase_add_test(tc, bytes_are_counted_live_and_peak);
     tcase_add_test(tc, what_the_driver_says_is_in_use_follows_what_is_taken);
     tcase_add_test(tc, an_impossible_size_is_an_error_value);

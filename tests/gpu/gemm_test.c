@@ -101,6 +101,33 @@ START_TEST(a_row_does_not_depend_on_the_rows_around_it) {
 }
 END_TEST
 
+/* Chunks of 128 along k, each in order, then the chunks: term by term, as the header says. Few outputs, few rows, and
+ * rows that are left over go other ways through the loop. */
+START_TEST(each_sum_has_the_order_that_is_promised) {
+    const size_t m = sizes[_i];
+    for (size_t s = 0; s < SIZES * SIZES; s++) {
+        const size_t n = sizes[s / SIZES], k = sizes[s % SIZES];
+        float *x = random_floats(m * k, 5), *w = random_floats(n * k, 6), *y = malloc(m * n * 4);
+        size_t wrong = 0;
+        od_host_gemm(y, x, w, m, n, k);
+        for (size_t r = 0; r < m; r++)
+            for (size_t c = 0; c < n; c++) {
+                float sum = 0;
+                for (size_t first = 0; first < k; first += 128) {
+                    float chunk = 0;
+                    for (size_t i = first; i < k && i < first + 128; i++) chunk += x[r * k + i] * w[c * k + i];
+                    sum = first ? sum + chunk : chunk;
+                }
+                wrong += memcmp(&sum, &y[r * n + c], sizeof sum) != 0;
+            }
+        ck_assert_msg(wrong == 0, "m %zu n %zu k %zu: %zu elements are wrong", m, n, k, wrong);
+        free(x);
+        free(w);
+        free(y);
+    }
+}
+END_TEST
+
 START_TEST(nan_in_an_input_reaches_its_outputs_alone) {
     float x[3 * 20] = {0}, w[20 * 20] = {0}, y[3 * 20];
     x[1 * 20 + 7] = NAN;
@@ -117,6 +144,7 @@ Suite *suite_gemm(void) {
     tcase_add_loop_test(tc, small_integers_are_exact, 0, SIZES);
     tcase_add_test(tc, error_stays_within_the_bound_of_summation);
     tcase_add_test(tc, a_row_does_not_depend_on_the_rows_around_it);
+    tcase_add_loop_test(tc, each_sum_has_the_order_that_is_promised, 0, SIZES);
     tcase_add_test(tc, nan_in_an_input_reaches_its_outputs_alone);
     suite_add_tcase(suite, tc);
     return suite;

@@ -51,6 +51,24 @@ START_TEST(every_call_of_an_engine_is_the_engines_time) {
 }
 END_TEST
 
+/* What the rate profile's oracles cost, in plays, which no loaded machine changes: the reference's; the fast path's
+ * first, the rerun behind a reset, that of new sessions, the plain path and a fresh engine. A sixth would cost a sixth
+ * more. */
+START_TEST(a_case_takes_five_plays_of_the_fast_path_and_one_of_the_reference) {
+    judge.setup.oracles = 1 | od_oracle_bit(&od_oracle_accuracy) | od_oracle_bit(&od_oracle_finite) |
+                          od_oracle_bit(&od_oracle_determinism) | od_oracle_bit(&od_oracle_memory);
+    judge.setup.crowded = true; /* or what this process takes of memory could have a say */
+    fake_fast_knobs.each_microseconds = 0;
+    od_judge_case(&v, &judge, &c);
+    ck_assert_msg(v.outcome == OD_PASS, "%s", v.reason);
+    ck_assert_uint_eq(fake_ref_knobs.n_create, 1);
+    ck_assert_uint_eq(fake_ref_knobs.n_seen, 4);
+    ck_assert_uint_eq(fake_fast_knobs.n_create, 3);
+    ck_assert_uint_eq(fake_fast_knobs.n_open, 4);
+    ck_assert_uint_eq(fake_fast_knobs.n_seen, 5 * 4); /* calls of this case: 4 a play */
+}
+END_TEST
+
 /* The relations play on further engines and scripts. */
 START_TEST(plays_of_relations_are_the_engines_time) {
     judge.setup.oracles = 1 | od_oracle_bit(&od_oracle_consistency);
@@ -101,6 +119,7 @@ Suite *suite_spent(void) {
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, every_call_of_an_engine_is_the_engines_time);
+    tcase_add_test(t, a_case_takes_five_plays_of_the_fast_path_and_one_of_the_reference);
     tcase_add_test(t, plays_of_relations_are_the_engines_time);
     tcase_add_test(t, the_arbiter_stands_apart);
     tcase_add_test(t, a_run_adds_its_cases_up);
