@@ -83,7 +83,6 @@ void od_night_list_free(char **names, size_t n);
 
 /* Removes a folder with all in it; none there is fine. */
 enum od_status od_night_remove(const char *path, od_error *e);
-enum od_status od_night_copy(const char *to, const char *from, od_error *e);
 
 /* "2025-12-01T02:00:00Z" of now. */
 void od_night_time(char text[32]);
@@ -223,7 +222,7 @@ typedef struct od_night {
     od_night_slot *slot;
     unsigned n_slot;
     od_night_triage triage;
-    json_t *lumps; /* signature → duplicates that no line tells of yet; NULL: none */
+    json_t *lumps;                        /* signature → duplicates that no line tells of yet; NULL: none */
     double began, before;                 /* od_seconds() at the start; seconds spent by earlier runs of this night */
     double metrics_at, tick_at, fuzz_end; /* fuzz_end: of the budget, when slices end */
     bool ending;                          /* no new slices */

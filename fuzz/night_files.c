@@ -10,9 +10,6 @@
 #include <unistd.h>
 
 #include "fuzz/night.h"
-#include "model/file.h"
-
-enum { LARGEST = 1 << 26 };
 
 enum od_status od_night_path(char *path, size_t size, od_error *e, const char *format, ...) {
     va_list args;
@@ -93,15 +90,6 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 enum od_status od_night_remove(const char *path, od_error *e) {
     if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT) return OD_OK;
     return od_fail(e, OD_IO, "%.300s: cannot be removed: %s", path, strerror(errno));
-}
-
-enum od_status od_night_copy(const char *to, const char *from, od_error *e) {
-    char *bytes = NULL;
-    size_t size = 0;
-    enum od_status s = od_file_read(&bytes, &size, from, LARGEST, e);
-    if (s == OD_OK) s = od_night_write(to, bytes, size, e);
-    free(bytes);
-    return s;
 }
 
 void od_night_time(char text[32]) {

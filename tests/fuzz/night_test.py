@@ -11,7 +11,7 @@ from night_harness import NIGHTLY, SOURCE, check, ends, exits, files, findings, 
 
 @check
 def a_green_night(place):
-    exits(place.night(4, lanes="random,forward"), 0, "green (exit 0)", "canary graph-frozen-argument found")
+    exits(place.night(7, lanes="random,forward"), 0, "green (exit 0)", "canary graph-frozen-argument found")
     lines = journal(place.out)
     assert lines[0]["event"] == "start" and lines[-1]["event"] == "end" and lines[-1]["exit"] == 0
     assert {line["lane"] for line in journal(place.out, "slice")} == {"random", "forward", "canary"}
@@ -24,7 +24,7 @@ def a_green_night(place):
     for name in ("od_night_green", "od_night_canary_found", "od_night_ended"):
         assert values[name, None] == 1, name
     assert values["od_night_findings", 'status="new"'] == 0
-    exits(place.night(4, lanes="random,forward"), 2, "this night has ended")
+    exits(place.night(7, lanes="random,forward"), 2, "this night has ended")
 
 
 @check
