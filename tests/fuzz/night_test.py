@@ -6,7 +6,8 @@ import signal
 import subprocess
 import time
 
-from night_harness import NIGHTLY, SOURCE, check, ends, exits, files, findings, journal, main, metrics, run, total
+from night_harness import (NIGHTLY, ORACLE_DIFF, SOURCE, check, ends, exits, files, findings, journal, main, metrics, run,
+                           total)
 
 
 @check
@@ -148,6 +149,41 @@ def a_finding_once_for_each_signature(place):
     kept = findings(place.out)
     assert len(kept) == 1 and len(files(place.path("night/findings"))) == 1
     assert "finding" in ends(place.out, "forward")
+
+
+def judge_says(place, line):
+    """oracle-diff, but for `run`, which writes that line as its result (and dies where there is none)."""
+    os.unlink(place.path("bin/oracle-diff"))
+    with open(place.path("bin/oracle-diff"), "w", encoding="ascii") as f:
+        f.write(f"""#!/bin/sh
+[ "$1" = run ] || exec {ORACLE_DIFF} "$@"
+line='{line}'
+[ -n "$line" ] || kill -SEGV $$
+while [ "$1" != --json ]; do shift; done
+echo "$line" >"$2"
+""")
+    os.chmod(place.path("bin/oracle-diff"), 0o755)
+
+
+FOUND = "accuracy/df/prefill/b1.v1.s1/ref:twin"
+
+
+@check
+def what_judging_again_says_is_what_counts(place):
+    head = '{"type":"case","oracles":[],"signature":"%s","verdict":' % FOUND
+    for name, line, code, status, signature, kept in (
+            ("new", head + '"FINDING","recheck":{"flaky":false}}', 1, "new", FOUND, "findings"),
+            ("flaky", head + '"FINDING","recheck":{"flaky":true}}', 1, "flaky", FOUND, "findings"),
+            ("known", head + '"KNOWN"}', 0, "known", FOUND, None),
+            ("error", head + '"ERROR"}', 3, "error", "error/error/-/b1.v1.s2-4/ref:twin", "errors"),
+            ("judge", "", 1, "new", "judge/crash/-/b1.v1.s2-4/ref:twin", "findings")):
+        judge_says(place, line)
+        out = place.path(name)
+        exits(place.night(3, "--shrink-runs", "0", out=out, FAKE="finding"), code)
+        (told, event), = findings(out).items()
+        assert (told, event["status"]) == (signature, status), (name, event)
+        for folder in ("findings", "errors"):
+            assert files(os.path.join(out, folder)) == ([event["file"]] if folder == kept else []), (name, folder)
 
 
 @check
