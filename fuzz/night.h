@@ -186,6 +186,8 @@ typedef struct od_night_slot {
     char record_path[OD_NIGHT_PATH];
     const od_record *record; /* of the process; NULL until it is there */
     double until;            /* the slice's end; while idle: not before */
+    uint64_t seeds;          /* inputs that a target plays before it makes any of its own */
+    bool loaded;             /* it has played them: its slice begins */
     double looked;           /* at memory */
     unsigned failures;       /* in a row */
     unsigned strikes[OD_LANES];

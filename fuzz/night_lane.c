@@ -89,6 +89,14 @@ static unsigned seed_folders(char (*folder)[OD_NIGHT_PATH], unsigned room, const
     return count;
 }
 
+static uint64_t count_files(const char *folder) {
+    char **name;
+    size_t n;
+    od_night_list(&name, &n, folder);
+    od_night_list_free(name, n);
+    return n;
+}
+
 static enum od_status start_target(od_night *n, od_night_slot *s, double seconds, const char *log, od_error *e) {
     enum { FOLDERS = 16 };
     static char folder[FOLDERS][OD_NIGHT_PATH], own[OD_NIGHT_PATH], base[OD_NIGHT_PATH], option[8][OD_NIGHT_PATH + 32];
@@ -105,7 +113,11 @@ static enum od_status start_target(od_night *n, od_night_slot *s, double seconds
                                        /* a crash that libFuzzer caught; 77 says findings */
                                        "-error_exitcode=79", own};
     unsigned count = seed_folders(folder, FOLDERS, n, s);
-    for (unsigned i = 0; i < count; i++) argv[8 + i] = folder[i];
+    s->seeds = count_files(own);
+    for (unsigned i = 0; i < count; i++) {
+        argv[8 + i] = folder[i];
+        s->seeds += count_files(folder[i]);
+    }
     snprintf(base, sizeof base, "%.1000s/forward", n->o.corpus);
     env.n = 0;
     od_night_env_device(&env, n, s);

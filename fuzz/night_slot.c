@@ -111,6 +111,10 @@ static void end_slice(od_night *n, od_night_slot *s) {
     if (*n->stop && !is_failure(end)) end = OD_END_STOPPED;
     save_input(n, s, end);
     od_night_event(n, "slice", slice_line(s, s->lane, s->slice, now - s->process.begun, end, s->record), true);
+    if (n->failed.status != OD_OK) { /* its record stays: it is counted when the night goes on */
+        s->state = OD_SLOT_DONE;
+        return;
+    }
     if (!canary && !*n->stop) strike(n, s, end);
     if (canary && !*n->stop) {
         char raw[OD_NIGHT_PATH];
@@ -163,6 +167,10 @@ static void watch(od_night *n, od_night_slot *s, double now) {
         s->canary_raw = od_night_raw_next(raw, sizeof raw, n, s, true);
         if (s->canary_raw) od_night_process_tell(&s->process);
     }
+    if (target && !s->loaded && r && r->started >= s->seeds) {
+        s->loaded = true;
+        if (s->until > now + n->o.slice) s->until = now + n->o.slice;
+    }
     if (*n->stop && s->until > now) s->until = now;
     if (now > s->until + grace || *n->stop) od_night_process_tell(&s->process);
     /* an input that began in time may take its time, but no longer; not where the night is stopped */
@@ -202,6 +210,13 @@ static enum od_status note_slice(const od_night_slot *s, od_error *e) {
     return od_night_write(path, text, (size_t)size, e);
 }
 
+/* A target plays its seeds before it makes inputs of its own: its slice begins behind them. Seeds and slice together
+ * get what is a lane's fair part of the night, so that others have their turn. */
+static double longest(const od_night *n) {
+    double fair = 0.8 * n->fuzz_end * n->n_slot / __builtin_popcount(n->o.lanes);
+    return fair > n->o.slice ? fair : n->o.slice;
+}
+
 static void start_slice(od_night *n, od_night_slot *s, double now) {
     double left = n->fuzz_end - od_night_spent(n), seconds = n->o.slice < left ? n->o.slice : left;
     od_error e;
@@ -216,6 +231,8 @@ static void start_slice(od_night *n, od_night_slot *s, double now) {
         s->state = OD_SLOT_DONE;
         return;
     }
+    if (s->lane != OD_LANE_RANDOM && s->lane != OD_LANE_CANARY) seconds = longest(n) < left ? longest(n) : left;
+    s->loaded = false;
     enum od_status status = note_slice(s, &e);
     if (status == OD_OK) status = od_night_lane_start(n, s, seconds, &e);
     if (status != OD_OK) {

@@ -130,7 +130,7 @@ def misbehave(what, record, home, prefix, text):
         finding(home, 5)
     if what == "flood" and not os.path.exists(home + "/flooded"):
         open(home + "/flooded", "w", encoding="ascii").close()
-        for i in range(2000):
+        for i in range(400):
             finding(home, 100 + i)
 
 

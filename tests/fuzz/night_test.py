@@ -41,6 +41,16 @@ def the_corpus_is_canonical_and_named_by_content(place):
 
 
 @check
+def a_slice_begins_behind_the_seeds(place):
+    """60 seeds take the fake more than its slice of a second; then it has a second for inputs of its own."""
+    for i in range(59):
+        shutil.copy(place.path("seeds/forward/all-space-every-1.json"), place.path(f"seeds/forward/{i}.json"))
+    exits(place.night(9), 0)
+    played = [line["count"]["inputs"] for line in journal(place.out, "slice") if line["lane"] == "forward"]
+    assert len(played) > 1 and played[0] >= 60 + 15, played
+
+
+@check
 def without_a_canary_it_is_red(place):
     exits(place.night(2, "--canary", "off"), 4, "there was no canary", "(exit 4)")
 
@@ -148,7 +158,6 @@ def a_finding_once_for_each_signature(place):
     exits(place.night(5, FAKE="finding"), 1)
     kept = findings(place.out)
     assert len(kept) == 1 and len(files(place.path("night/findings"))) == 1
-    assert "finding" in ends(place.out, "forward")
 
 
 def judge_says(place, line):
@@ -278,9 +287,9 @@ def the_script_finds_programs_and_seeds(place):
 def thousands_of_one_signature_are_counted(place):
     exits(place.night(5, FAKE="flood"), 1)
     met = [line for line in journal(place.out, "finding")]
-    assert len(met) < 60 and sum(line.get("n", 1) for line in met) == 2000, len(met)
+    assert len(met) < 60 and sum(line.get("n", 1) for line in met) == 400, len(met)
     assert len(files(place.path("night/workers/0/findings"))) < 20
-    assert metrics(place.path("night/metrics.prom"))["od_night_duplicates_total", None] == 1999
+    assert metrics(place.path("night/metrics.prom"))["od_night_duplicates_total", None] == 399
 
 
 @check
@@ -306,7 +315,7 @@ def a_full_disk_is_said_and_loses_nothing(place):
     assert open(place.path("night/night.jsonl"), encoding="utf-8").read().endswith("\n")
     before = [line for line in journal(place.out) if line["event"] != "tick"]
     assert [line["event"] for line in before][:1] == ["start"] and before[-1]["event"] != "end"
-    exits(place.night(5), 0, "goes on", "green")
+    exits(place.night(5), 0, "goes on", "green")  # also where no time was left: what was not written is counted
     after = [line for line in journal(place.out) if line["event"] != "tick"]
     assert after[:len(before)] == before and len([line for line in after if line["event"] == "canary"]) == 1
     numbers = [line["number"] for line in after if line["event"] == "slice"]
