@@ -24,6 +24,14 @@ static void show_progress(const od_args *a, const od_tally *t, double spent, dou
     if (isfinite(seconds)) fprintf(stderr, ", %.0f s left", fmax(0, seconds - spent));
 }
 
+/* A GPU that faulted answers nothing more in this process; whatever would follow are findings that are none. The twin's
+ * fault is an overwritten guard band, and workers are processes of their own. */
+static bool is_lost(od_batch *b, const od_args *a) {
+    const od_ruling *engine = &od_batch_verdict(b)->ruling[0];
+    if (a->isolate || strcmp(od_batch_judge(b)->setup.fast->name, "gpu") != 0) return false;
+    return engine->outcome == OD_FINDING && strcmp(engine->subject, "fault") == 0;
+}
+
 static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profile, double seconds, od_record *record,
                            od_error *e) {
     bool progress = !a->quiet && isatty(STDERR_FILENO);
@@ -43,6 +51,10 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
         if (s == OD_OK) s = od_batch_case(b, &c, path, e);
         if (s == OD_OK) od_recorder_add(record, od_batch_verdict(b));
         od_recorder_finish(record);
+        if (s == OD_OK && is_lost(b, a)) {
+            fprintf(stderr, "oracle-diff: the device is lost for this process; the finding is written\n");
+            break;
+        }
         if (progress && now - shown > 0.25) {
             show_progress(a, od_batch_tally(b), now - start, seconds);
             shown = now;
