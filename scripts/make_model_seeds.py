@@ -69,6 +69,8 @@ def seeds():
     types = [("byte", "U8", [1], b"\1"), ("none", "F32", [0, 3], b"")]
     types += [(t.lower(), t, [2], bytes(range(2 * SIZE[t]))) for t in SIZE] + [("scalar", "F64", [], bytes(8))]
     yield "every-type-misaligned", {}, safetensors(types)
+    bent = [(n, t, [2, 2] if n.endswith("wO.bias") else s, c) for n, t, s, c in weights(False, False, "")]
+    yield "refused-shape-of-equal-count", config(), safetensors(bent)
     yield "two-tensors", {}, safetensors([("a", "U8", [2], b"\1\2"), ("b", "U8", [2], b"\3\4")])
 
 
