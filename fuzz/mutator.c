@@ -51,6 +51,8 @@ const char *od_fuzz_base(void) {
     return base;
 }
 
+enum { MAX_STEPS = 5 }; /* of one mutation; each further one half as often */
+
 /* Canonical text of c into out; 0 where it does not fit. */
 static size_t write_case(uint8_t *out, size_t max_size, const od_case *c) {
     char *text = NULL;
@@ -72,7 +74,11 @@ static uint64_t widen(unsigned seed, const uint8_t *data, size_t size) {
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
     static od_case c;
     od_fuzz_case(&c, data, size, od_fuzz_base());
-    od_case_mutate(&c, widen(seed, data, size));
+    /* Several steps at times: libFuzzer goes on from a mutant only where it was nothing new, and with the extra
+     * counters most are, so that alone it would stay one step from what it knows. */
+    unsigned steps = 1;
+    for (uint64_t draw = widen(~seed, data, size); steps < MAX_STEPS && draw & 1; draw >>= 1) steps++;
+    for (unsigned i = 0; i < steps; i++) od_case_mutate(&c, widen(seed + i, data, size));
     od_this_target.narrow(&c, widen(seed, data, size)); /* what is kept is what runs */
     size_t written = write_case(data, max_size, &c);
     return written ? written : size;

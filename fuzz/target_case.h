@@ -11,7 +11,8 @@
  *   OD_KNOWN=FILE    known issues (oracles/known.h): counted as KNOWN, and never stop
  *   OD_KEEP_GOING=1  a finding does not stop either: its case is written, 3 of one signature at most over all processes
  *                    of one OD_OUT, and the input is not kept. The process ends with OD_TARGET_FOUND
- *   OD_FEEDBACK=off  nothing but the compiler's coverage guides libFuzzer
+ *   OD_FEEDBACK      off: nothing but the compiler's coverage guides libFuzzer; or the families of features that do,
+ *                    with commas (oracles/features.h; default: on, all of them)
  *   OD_RECORD=FILE   a flight recorder (oracles/recorder.h). Its input is the case that is played, canonical, paths
  *                    relative to FILE
  *

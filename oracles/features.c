@@ -259,10 +259,13 @@ bool od_feature_is_reachable(unsigned id) {
 
 /* ---- classes ----------------------------------------------------------------------------------------------------- */
 
+static const double lowest_share = 1e-4;
+
 unsigned od_share_class(double share) {
+    const double octaves = log2(share / lowest_share);
     if (!(share <= 1)) return OD_SHARE_CLASSES - 1;
-    if (!(share >= 1e-4)) return 0;
-    const double class = 1 + floor(2 * log2(share / 1e-4));
+    if (!(octaves >= 0)) return 0;
+    const double class = 1 + floor(2 * octaves);
     return class < OD_SHARE_CLASSES - 2 ? (unsigned)class : OD_SHARE_CLASSES - 2;
 }
 
