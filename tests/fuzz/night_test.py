@@ -112,7 +112,7 @@ def a_hang_is_killed_and_kept(place):
 
 @check
 def a_process_that_does_nothing(place):
-    exits(place.night(6, "--hang", "0.2", FAKE="stall,ok"), 0, "nothing runs for too long: killed")
+    exits(place.night(8, "--hang", "0.2", "--slice", "5", FAKE="stall,ok"), 0, "nothing runs for too long: killed")
     assert "stall" in ends(place.out, "forward")
 
 
