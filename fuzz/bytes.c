@@ -42,7 +42,8 @@ const uint8_t *od_fuzz_guarded(unsigned slot, const uint8_t *data, size_t size) 
  * out of proportion to them. */
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     static char limit[] = "-malloc_limit_mb=64";
-    char **all = malloc(((size_t)*argc + 2) * sizeof *all);
+    static char **all; /* stays reachable: drivers other than libFuzzer keep no pointer to it */
+    all = malloc(((size_t)*argc + 2) * sizeof *all);
     if (!all) return 0;
     all[0] = (*argv)[0];
     all[1] = limit; /* first: of two equal flags libFuzzer takes the last */

@@ -56,6 +56,7 @@ static void check_cell(const od_csv *csv, size_t column, size_t row, const char 
 /* As many fields as columns; the header's are the names. row: SIZE_MAX for the header. */
 static void check_line(const od_csv *csv, size_t row, const char *text, const char *end) {
     size_t n = 0;
+    od_fuzz_claim(text < end, "no line is empty", NULL);
     for (;; n++) {
         const char *stop = memchr(text, ',', (size_t)(end - text));
         size_t size = (size_t)((stop ? stop : end) - text);

@@ -10,7 +10,7 @@
 static const double cheap = 1 << 24; /* multiply-adds on one engine: some milliseconds */
 enum { MAX_DRAWS = 200 };
 
-static const char *const profile_names[] = {"default", "rate", "base"};
+static const char *const profile_names[] = {"default", "rate", "base", "boundary", "session"};
 
 enum od_status od_profile_parse(enum od_profile *p, const char *name, od_error *e) {
     for (size_t i = 0; i < sizeof profile_names / sizeof *profile_names; i++)
@@ -18,7 +18,7 @@ enum od_status od_profile_parse(enum od_profile *p, const char *name, od_error *
             *p = (enum od_profile)i;
             return OD_OK;
         }
-    return od_fail(e, OD_BAD_INPUT, "profile '%s' is none of default, rate, base", name);
+    return od_fail(e, OD_BAD_INPUT, "profile '%s' is none of default, rate, base, boundary, session", name);
 }
 
 static od_op *add_op(od_case *c, enum od_op_kind kind, unsigned session) {
@@ -173,6 +173,10 @@ void od_case_generate(od_case *c, uint64_t seed, uint64_t index, enum od_profile
             draw_rate(c, &rng);
         else if (profile == OD_PROFILE_BASE)
             draw_base(c, &rng);
+        else if (profile == OD_PROFILE_BOUNDARY)
+            od_draw_boundary(c, &rng);
+        else if (profile == OD_PROFILE_SESSION)
+            od_draw_session(c, &rng);
         else
             draw_default(c, &rng);
         const bool affordable = profile == OD_PROFILE_BASE || od_case_work(c) <= cheap;

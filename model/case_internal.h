@@ -59,7 +59,13 @@ uint64_t od_pick_seed(od_rng *rng);                           /* below 2^63 */
 unsigned od_pick(od_rng *rng, unsigned lo, unsigned hi);      /* uniform, both included */
 bool od_pick_chance(od_rng *rng, unsigned one_in);            /* true once in so many */
 unsigned od_pick_size(od_rng *rng, unsigned lo, unsigned hi); /* half the time a boundary: tile-1, tile, tile+1 */
-void od_pick_config(od_config *config, od_rng *rng);          /* small dimensions that pass od_config_check */
-void od_pick_groups(od_case *c, od_rng *rng);                 /* new ids for all variates */
+unsigned od_pick_edge(od_rng *rng, unsigned lo, unsigned hi); /* a power of two up to 512, or one beside it */
+unsigned od_pick_steps(od_rng *rng, unsigned patches, unsigned patch); /* of a context: whole patches, or an edge */
+void od_pick_config(od_config *config, od_rng *rng);                   /* small dimensions that pass od_config_check */
+void od_pick_groups(od_case *c, od_rng *rng);                          /* new ids for all variates */
+
+/* Profiles of case_edges.c: fill a case of od_case_init whose generator is chosen. */
+void od_draw_boundary(od_case *c, od_rng *rng);
+void od_draw_session(od_case *c, od_rng *rng);
 
 #endif

@@ -50,6 +50,8 @@ static void change_op(od_case *c, od_rng *rng) {
     case OD_OP_PREFILL:
         if (od_pick_chance(rng, 3))
             op->steps = od_pick_size(rng, 1, 130);
+        else if (od_pick_chance(rng, 3))
+            op->steps = od_pick_steps(rng, od_pick_edge(rng, 1, 513), p);
         else
             op->steps = nudge(op->steps, od_pick_chance(rng, 2) ? 1 : p, 1, OD_CASE_MAX_STEPS, rng);
         break;
@@ -59,7 +61,7 @@ static void change_op(od_case *c, od_rng *rng) {
         else if (od_pick_chance(rng, 2))
             op->patches = nudge(op->patches, 1, 1, OD_CASE_MAX_PATCHES, rng);
         else
-            op->patches = od_pick_size(rng, 1, 8);
+            op->patches = od_pick_chance(rng, 4) ? od_pick_edge(rng, 1, 129) : od_pick_size(rng, 1, 8);
         break;
     default: *op = draw_op(c, rng); break;
     }
@@ -136,7 +138,7 @@ static void change_size(od_case *c, od_rng *rng) {
     if (od_pick_chance(rng, 3))
         c->batch = od_pick_chance(rng, 2) ? od_pick(rng, 1, 4) : nudge(c->batch, 1, 1, OD_CASE_MAX_BATCH, rng);
     else if (od_pick_chance(rng, 2))
-        c->variates = od_pick_size(rng, 1, 33);
+        c->variates = od_pick_chance(rng, 4) ? od_pick_edge(rng, 1, OD_CASE_MAX_VARIATES) : od_pick_size(rng, 1, 33);
     else
         c->variates = nudge(c->variates, 1, 1, OD_CASE_MAX_VARIATES, rng);
 }
@@ -382,6 +384,6 @@ void od_case_make_stateful(od_case *c, uint64_t seed) {
         repair_schedule(c);
         if (od_case_is_stateful(c) && is_good(c, limit, 0)) return;
     }
-    for (uint64_t i = 0; i == 0 || !od_case_is_stateful(c); i++) od_case_generate(c, seed, i, OD_PROFILE_DEFAULT);
+    for (uint64_t i = 0; i == 0 || !od_case_is_stateful(c); i++) od_case_generate(c, seed, i, OD_PROFILE_SESSION);
     memcpy(c->path, before.path, sizeof c->path);
 }

@@ -249,7 +249,9 @@ bool od_feature_is_reachable(unsigned id) {
     case OD_FEATURE_SESSIONS: return at[0] > 0;
     case OD_FEATURE_GROUPS: return at[1] == 0 || at[0] == 1 || at[0] == 2;
     case OD_FEATURE_LAYERS: return at[0] > 0 && (at[0] > 1 || at[1] == 0 || at[1] == 3);
-    case OD_FEATURE_BATCH: return at[0] < 21;
+    case OD_FEATURE_BATCH: return at[0] <= od_edge_class(OD_CASE_MAX_BATCH);
+    case OD_FEATURE_VARIATES: return at[0] <= od_edge_class(OD_CASE_MAX_VARIATES);
+    case OD_FEATURE_KEYS: return at[0] > 0; /* a step sees its context and itself */
     case OD_FEATURE_RUN: return at[1] > 0 || at[0] < 2 || at[0] == 4;
     default: return true;
     }

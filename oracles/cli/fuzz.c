@@ -101,7 +101,8 @@ static const struct argp_option options[] = {
     {"cases", OD_KEY_CASES, "N", 0, "Stop after so many cases", 0},
     {"seed", OD_KEY_SEED, "S", 0, "Seed of the cases (default 0); case i depends on seed, i and profile alone", 0},
     {"index", OD_KEY_INDEX, "I", 0, "Number of the first case (default 0)", 0},
-    {"profile", OD_KEY_PROFILE, "NAME", 0, "default, rate (seed-tiny) or base (toto-open-base)", 0},
+    {"profile", OD_KEY_PROFILE, "NAME", 0,
+     "default, rate (seed-tiny), base (toto-open-base), boundary (sizes at edges) or session (long schedules)", 0},
     {"record", OD_KEY_RECORD, "FILE", 0, "Say in FILE what runs now and what was done (oracles/recorder.h)", 0},
     {0}};
 

@@ -8,7 +8,7 @@
 static const od_command *const commands[] = {
     &od_cmd_run,    &od_cmd_replay,   &od_cmd_fuzz,      &od_cmd_new,     &od_cmd_show,   &od_cmd_explain,
     &od_cmd_bisect, &od_cmd_shrink,   &od_cmd_forward,   &od_cmd_compare, &od_cmd_report, &od_cmd_list,
-    &od_cmd_bench,  &od_cmd_baseline, &od_cmd_calibrate, &od_cmd_worker,
+    &od_cmd_bench,  &od_cmd_baseline, &od_cmd_calibrate, &od_cmd_corpus,  &od_cmd_worker,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 static Suite *(*const suites[])(void) = {
-    suite_status,   suite_rng,    suite_file, suite_options, suite_config, suite_safetensors, suite_safetensors_write,
-    suite_model,    suite_load,   suite_rope, suite_series,  suite_csv,    suite_case,        suite_case_series,
-    suite_generate, suite_domain,
+    suite_status,   suite_rng,    suite_file,  suite_options, suite_config, suite_safetensors, suite_safetensors_write,
+    suite_model,    suite_load,   suite_rope,  suite_series,  suite_csv,    suite_case,        suite_case_series,
+    suite_generate, suite_domain, suite_edges,
 };
 
 /* Tests ask for more memory than there is and want NULL, under AddressSanitizer too. */

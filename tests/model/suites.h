@@ -22,6 +22,7 @@ void case_files_add(Suite *s); /* the part of suite_case that needs files */
 Suite *suite_case_series(void);
 Suite *suite_generate(void);
 Suite *suite_domain(void);
+Suite *suite_edges(void);
 
 /* Fixtures: a fresh folder for each test, removed with all that is in it. */
 void scratch_setup(void);

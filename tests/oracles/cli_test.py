@@ -111,7 +111,7 @@ def a_missing_gpu_is_exit_3():
 def help_and_lists_are_exit_0():
     assert "Exit: 0 pass" in exits(0, "--help").stdout
     for command in ("run", "replay", "fuzz", "new", "show", "forward", "compare", "report", "list", "bench", "baseline", "bisect",
-                    "shrink", "explain", "worker"):
+                    "shrink", "explain", "corpus", "worker"):
         assert f"oracle-diff {command}" in exits(0, command, "--help").stdout
     assert "--json" not in exits(0, "explain", "--help").stdout  # it would be refused
     listed = exits(0, "list").stdout

@@ -316,6 +316,57 @@ def explain_tells_findings_that_are_no_matter_of_values():
     assert "verdict    SKIPPED: twin cannot: tf32=on" in done.stdout and "part" not in done.stdout, done.stdout
 
 
+@check
+def corpus_stats_tells_the_worst_of_each_shape_and_what_no_case_covers():
+    os.mkdir("cases")
+    write("cases/a.json", GOOD)
+    write("cases/b.json", GOOD.replace('"steps": 16', '"steps": 15').replace('"batch": 1', '"batch": 64'))
+    done = exits(0, "corpus", "stats", "cases", "--fast", "twin", "--json", "s.json")
+    assert "2 cases of 2 shape classes" in done.stdout and "no case has:" in done.stdout, done.stdout
+    stats = json.load(open("s.json", encoding="utf-8"))
+    assert [s["shape"] for s in stats["shapes"]] == ["b1.v2-4.s2-4", "b33-64.v2-4.s2-4"], stats["shapes"]
+    for row, name in zip(stats["shapes"], "ab"):
+        assert row["cases"] == 1 and row["mae_case"] == row["share_case"] == name and 0 < row["mae"] < 1e-6, row
+        assert abs(row["share"] - row["mae"] / 1e-6) < 1e-9 or row["share"] > row["mae"] / 1e-6, row
+    holes = stats["holes"]
+    # both have two variates and contexts of four patches, one of them a step short; nothing here is reset or captured anew
+    assert "2" not in holes["variates"] and {"1", "3", "127", "128"} <= set(holes["variates"])
+    assert not {"1", "64"} & set(holes["batch"]) and "65" not in holes["batch"] and {"63", "2"} <= set(holes["batch"])
+    assert set(holes["context"]) == {"one step over", "part of a patch"}, holes["context"]
+    assert set(holes["sessions"]) == {"2", "3", "4"}
+    assert "first context, steps, same session" not in holes["ops"]
+    assert "steps, reset, same session" in holes["ops"] and "steps, first context, same session" not in holes["ops"]
+    assert not any(f in holes for f in ("error", "drift", "counter")), list(holes)
+    # another case, and its holes are gone
+    write("cases/c.json", GOOD.replace('"batch": 1', '"batch": 2').replace('"steps": 16', '"steps": 17'))
+    exits(0, "corpus", "stats", "cases", "--fast", "twin", "--json", "s.json", "--quiet")
+    holes = json.load(open("s.json", encoding="utf-8"))["holes"]
+    assert "2" not in holes["batch"] and holes["context"] == ["part of a patch"], holes["context"]
+
+
+@check
+def corpus_stats_ends_as_other_runs_do():
+    refuses(2, "corpus stats", "corpus")
+    refuses(2, "corpus stats", "corpus", "prune")
+    refuses(2, "no folder", "corpus", "stats", write("x.json", GOOD))
+    refuses(2, "no engine", "corpus", "stats", SOURCE + "/corpus/regress", "--fast", "nonsense")
+    os.mkdir("wide")
+    wide = GOOD.replace('"seed": 5', '"seed": 5, "gain": 4').replace('"batch": 1', '"batch": 2')
+    write("wide/a.json", wide.replace('"normal"', '"large"'))
+    done = exits(1, "corpus", "stats", "wide", "--fast", "twin")
+    assert "FINDING wide/a.json: accuracy/" in done.stdout, done.stdout
+
+
+@check
+def the_index_of_fixed_findings_and_its_folder_agree():
+    folder = SOURCE + "/corpus/regress"
+    with open(folder + "/INDEX.md", encoding="utf-8") as f:
+        rows = [line.split("|")[1:-1] for line in f if line.startswith("| `")]
+    files = sorted(n for n in os.listdir(folder) if n.endswith(".json"))
+    assert [r[0].strip().strip("`") for r in rows] == files, (rows, files)
+    for row in rows:
+        assert len(row) == 3 and all(len(cell.strip()) > 10 for cell in row), row
+
 
 
 main()
