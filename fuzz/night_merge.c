@@ -83,6 +83,7 @@ static void add_lanes(json_t *lanes, const json_t *more) {
 
 /* Workers in a row, lanes together, minimums of counts added, of the others the largest. */
 static json_t *merge_plans(const one_night *x, size_t n) {
+    double seconds = 0;
     json_t *plan = NULL, *workers = json_array(), *lanes = json_array(), *least = json_object();
     for (size_t i = 0; i < n; i++) {
         if (!x[i].there) continue;
@@ -95,6 +96,7 @@ static json_t *merge_plans(const one_night *x, size_t n) {
             json_array_append_new(workers, json_pack("{s:s, s:s}", "worker", name, "device",
                                                      od_night_text(json_array_get(list, k), "device")));
         }
+        seconds += json_number_value(json_object_get(p, "seconds"));
         add_lanes(lanes, json_object_get(p, "lanes"));
         for (unsigned k = 0; k < OD_LEASTS; k++) {
             const char *key = od_night_least_name(k);
@@ -105,6 +107,7 @@ static json_t *merge_plans(const one_night *x, size_t n) {
         }
     }
     if (!plan) plan = json_object();
+    json_object_set_new(plan, "seconds", json_real(seconds));
     json_object_set_new(plan, "workers", workers);
     json_object_set_new(plan, "lanes", lanes);
     json_object_set_new(plan, "at_least", least);
@@ -262,9 +265,28 @@ static int judge(od_night *n, const one_night *x, size_t n_night, json_t *broken
     return blind ? OD_NIGHT_BLIND : code;
 }
 
+/* Says of each night whose programs are not the first's: their corpora are covered by one build alone. */
+static void compare_builds(one_night *x, size_t n) {
+    const one_night *first = NULL;
+    for (size_t i = 0; i < n; i++) {
+        const char *key, *said = NULL;
+        char text[300];
+        json_t *hash;
+        if (!x[i].there) continue;
+        if (!first) first = &x[i];
+        json_object_foreach(json_object_get(x[i].totals.plan, "programs"), key, hash) {
+            const json_t *other = json_object_get(json_object_get(first->totals.plan, "programs"), key);
+            if (other && !json_equal(other, hash)) said = key;
+        }
+        snprintf(text, sizeof text, "another build of %.60s than %.60s had", said ? said : "", first->name);
+        if (said) json_array_append_new(x[i].reasons, json_string(text));
+    }
+}
+
 static enum od_status merge(od_night *n, one_night *x, size_t n_night, int *code, od_error *e) {
     json_t *broken = json_array(), *reasons = NULL, *plan = merge_plans(x, n_night);
     const char *colon = strchr(od_night_text(plan, "pair"), ':');
+    compare_builds(x, n_night);
     if (!n->o.fast[0]) snprintf(n->o.fast, sizeof n->o.fast, "%s", colon ? colon + 1 : "twin");
     n->o.lanes = 0;
     for (unsigned lane = 0; lane < OD_LANE_CANARY; lane++)

@@ -1,5 +1,6 @@
 /* report.md: what ran and where, counts against their minimums, findings with the command that plays them again,
  * restarts, and what was not checked. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,8 @@ static void put_cells(FILE *f, const od_night_totals *t, bool by_device) {
                 (unsigned long long)sum.captures);
         if (sum.worst_share == -1)
             fprintf(f, "- |\n");
+        else if (isnan(sum.worst_share))
+            fprintf(f, "no number |\n");
         else
             fprintf(f, "%.1f %% |\n", 100 * sum.worst_share);
     }

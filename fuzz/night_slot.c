@@ -172,7 +172,8 @@ static void watch(od_night *n, od_night_slot *s, double now) {
         if (s->until > now + n->o.slice) s->until = now + n->o.slice;
     }
     if (*n->stop && s->until > now) s->until = now;
-    if (now > s->until + grace || *n->stop) od_night_process_tell(&s->process);
+    /* the others end by themselves */
+    if (now > s->until + (target ? 0 : grace) || *n->stop) od_night_process_tell(&s->process);
     /* an input that began in time may take its time, but no longer; not where the night is stopped */
     if (s->process.told && now > s->until + (*n->stop ? stop_grace : last_grace + hang))
         od_night_process_kill(&s->process);

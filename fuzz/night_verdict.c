@@ -11,11 +11,12 @@ const char *od_night_least_name(unsigned least) {
     return least < OD_LEASTS ? names[least] : "?";
 }
 
-/* A minimum tells a night that looked from one that did not; it is no figure of speed. A worker's slowest healthy lane
- * (session under ASan and UBSan on a core that others use too) plays about one input a second, on a GPU about ten: a
- * tenth of that, over the time that is left to slices (nine tenths, less a start). Half of the inputs are usable cases
- * at least; each compares a tensor at least; half of the generated cases have graphs on. Seven oracles belong to a
- * fuzzing run, of which captures and memory may have nothing to say; the modes lane alone asks four. */
+/* A minimum tells a night that looked from one that did not; it is no figure of speed. The slowest healthy lane,
+ * session under ASan and UBSan, plays 1.4 inputs a second on a core that five other processes share; on a GPU cases of
+ * all lanes come at some tens a second. Less than a tenth of that, over the whole budget. Half of the inputs are usable
+ * cases at least; each compares a tensor at least; an eighth as many replays as inputs, where healthy nights have
+ * several an input. Seven oracles belong to a fuzzing run, of which captures and memory may have nothing to say; the
+ * modes lane alone asks engine, accuracy and finite of every case. */
 uint64_t od_night_least_default(unsigned least, double seconds, unsigned workers, const char *fast, unsigned lanes) {
     double rate = strcmp(fast, "gpu") == 0 ? 1 : 0.1, inputs = floor(rate * seconds * workers);
     if (inputs < 4) inputs = 4;

@@ -1,4 +1,4 @@
-"""nightly under kill -9: at ten random moments, then to its end. Nothing that was written is lost, no process stays, what
+"""nightly under kill -9: at ten random moments, thrice while the corpus is made, then to its end. Nothing that was written is lost, no process stays, what
 was played is counted, and whoever reads the corpus sees the old one or the new one."""
 import json
 import os
@@ -10,7 +10,7 @@ import time
 
 from night_harness import alive, check, exits, files, journal, main
 
-KILLS = 10
+KILLS, MERGES = 10, 3  # at random moments of the whole; while the corpus is made
 
 
 class Reader(threading.Thread):
@@ -82,10 +82,14 @@ def killed_at_ten_random_moments(place):
         f.write(text)
     reader = Reader(place.path("night/corpus/forward"))
     reader.start()
-    before, phases = set(), set()
-    for _ in range(KILLS):
-        night = place.start(6, "--slice", "20", lanes="random,forward", FAKE="finding,finding,crash,crash,ok", FAKE_MERGE="slow")
-        time.sleep(draw.uniform(0.15, 1.6))
+    before, merging = set(), 0
+    for number in range(KILLS + MERGES):
+        night = place.start(6, "--slice", "20", lanes="random,forward", FAKE="finding,finding,crash,crash,ok",
+                            FAKE_MERGE="slow")
+        until = time.monotonic() + 20
+        while number >= KILLS and not os.path.isdir(place.path("night/merge/forward")) and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0.15, 1.6) if number < KILLS else draw.uniform(0, 0.4))
         night.send_signal(signal.SIGKILL)
         night.wait()
         night.stdout.close()
@@ -94,7 +98,7 @@ def killed_at_ten_random_moments(place):
         assert before <= found, before - found
         assert told <= found, told - found
         before |= found
-        phases.add("merging" if os.path.isdir(place.path("night/merge")) else "playing")
+        merging += os.path.isdir(place.path("night/merge"))
     done = place.night(6, "--slice", "20", lanes="random,forward", FAKE="ok", FAKE_MERGE="slow")
     reader.stop = True
     reader.join()
@@ -102,6 +106,7 @@ def killed_at_ten_random_moments(place):
     found, told = written(place)
     assert before <= found, before - found
     assert told == {name for name in found if name.startswith("findings/")} and told, (told, found)
+    assert merging >= MERGES, merging
     assert not reader.wrong and reader.looks > 100 and reader.kinds == {"old", "new"}, (reader.wrong[:3], reader.kinds)
     lines = journal(place.out, "slice")
     numbers = [(line["worker"], line["number"]) for line in lines]
@@ -109,8 +114,9 @@ def killed_at_ten_random_moments(place):
     cut = [line for line in lines if line["end"] == "cut off"]
     assert cut and sum(line["count"]["inputs"] for line in cut) > 0, "what was cut off is not counted"
     end = journal(place.out)[-1]
-    assert end["event"] == "end" and end["spent"] < 6 + 12, end
-    print(f"{len(cut)} slices cut off, {len(found)} findings, {reader.looks} looks at the corpus, {sorted(phases)}")
+    assert end["event"] == "end" and end["spent"] < 6 + 20, end
+    print(f"{len(cut)} slices cut off, {len(found)} findings, {reader.looks} looks at the corpus, "
+          f"{merging} kills while it was made")
 
 
 if __name__ == "__main__":

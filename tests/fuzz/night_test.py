@@ -112,7 +112,7 @@ def a_hang_is_killed_and_kept(place):
 
 @check
 def a_process_that_does_nothing(place):
-    exits(place.night(6, "--hang", "0.2", FAKE="stall,ok"), 0, "nothing runs for too long: killed")
+    exits(place.night(8, "--hang", "0.2", "--slice", "5", FAKE="stall,ok"), 0, "nothing runs for too long: killed")
     assert "stall" in ends(place.out, "forward")
 
 
@@ -337,6 +337,7 @@ def merging_names_the_night_that_was_killed(place):
     kept = set(files(place.path("all/corpus/forward")))
     assert kept == set(files(place.path("a/corpus/forward"))) | set(files(place.path("b/corpus/forward"))), kept
     metrics(place.path("all/metrics.prom"))
+    assert journal(place.path("all"))[0]["plan"]["seconds"] == 4
     exits(run([NIGHTLY, "merge", *options, place.path("red"), *map(place.path, "abc")], place.top), 4,
           "night c: unfinished")
     exits(run([NIGHTLY, "merge", *options, place.path("gone"), *map(place.path, "abd")], place.top), 4,
@@ -353,6 +354,13 @@ def merging_findings_keeps_one_of_a_signature(place):
                 place.path("a"), place.path("b")], place.top)
     exits(done, 1, "1 finding")
     assert len(files(place.path("all/findings"))) == 1
+    with open(place.path("b/night.jsonl"), encoding="utf-8") as f:
+        text = f.read()
+    hashed = journal(place.path("b"))[0]["plan"]["programs"]["fuzz_forward"]
+    with open(place.path("b/night.jsonl"), "w", encoding="utf-8") as f:
+        f.write(text.replace(hashed, "0" * 16))
+    exits(run(done.args, place.top), 1)  # again: in the place of the first
+    assert "another build of fuzz_forward than a had" in open(place.path("all/report.md"), encoding="utf-8").read()
 
 
 if __name__ == "__main__":
