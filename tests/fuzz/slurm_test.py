@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""fuzz/slurm on a real Slurm of one machine: slurm_test.py SOURCE BIN
+"""fuzz/slurm on a real Slurm of one machine: slurm_test.py SOURCE BIN [LANES]
+
+BIN: folder of a build with planted faults (nightly, oracle-diff; the canary's fault is asked for by name, everything else
+runs without one), or one that fuzz/nightly --bin takes as it is. LANES: random by default.
 
 Starts munged, slurmctld and slurmd of this user in a folder of its own (Debian: slurm-wlm, munge), sends a night of four
 tasks, kills one of them midway, and asks that the merged night is red and names it; sends the same again, and asks for
@@ -16,6 +19,7 @@ import tempfile
 import time
 
 SOURCE, BIN = (os.path.abspath(p) for p in sys.argv[1:3])
+LANES = sys.argv[3] if len(sys.argv) > 3 else "random"
 TASKS, SECONDS = 4, 12
 
 
@@ -108,10 +112,20 @@ PartitionName=night Nodes=ALL Default=YES MaxTime=INFINITE State=UP
                 time.sleep(0.2)
 
 
+def programs(folder):
+    """What fuzz/nightly takes from --bin."""
+    if not os.path.exists(f"{BIN}/nightly") or os.path.exists(f"{BIN}/faults-oracle-diff"):
+        return BIN
+    os.mkdir(f"{folder}/bin")
+    for name, program in (("nightly", "nightly"), ("oracle-diff", "oracle-diff"), ("faults-oracle-diff", "oracle-diff")):
+        os.symlink(f"{BIN}/{program}", f"{folder}/bin/{name}")
+    return f"{folder}/bin"
+
+
 def submit(out, *more):
     return subprocess.Popen(
         ["sh", f"{SOURCE}/fuzz/slurm/submit", "--out", out, "--tasks", str(TASKS), "--seconds", str(SECONDS), "--seed",
-         "40", "--wait", *more, "--", "--bin", BIN, "--fast", "twin", "--lanes", "random", "--workers", "1"],
+         "40", "--wait", *more, "--", "--bin", programs.at, "--fast", "twin", "--lanes", LANES, "--workers", "1"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -184,6 +198,7 @@ def main():
     os.environ["PATH"] += ":/usr/sbin"
     folder = tempfile.mkdtemp(prefix="night")
     try:
+        programs.at = programs(folder)
         refused_options()
         with Cluster(folder):
             out = f"{folder}/night"
