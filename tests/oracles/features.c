@@ -146,8 +146,10 @@ START_TEST(classes_part_at_the_edges) {
     ck_assert_uint_eq(od_share_class(1), OD_SHARE_CLASSES - 2);
     ck_assert_uint_eq(od_share_class(nextafter(1, 2)), OD_SHARE_CLASSES - 1);
     ck_assert_uint_eq(od_share_class(NAN), OD_SHARE_CLASSES - 1);
-    double share = 1.01e-4; /* by powers of 3/2, more than half an octave each */
-    for (int i = 0; i < 20; i++, share *= 1.5) ck_assert_uint_gt(od_share_class(share * 1.5), od_share_class(share));
+    for (int i = 0; i < 20; i++) { /* powers of 3/2 are more than half an octave apart */
+        const double share = 1.01e-4 * pow(1.5, i);
+        ck_assert_uint_gt(od_share_class(share * 1.5), od_share_class(share));
+    }
 }
 END_TEST
 
