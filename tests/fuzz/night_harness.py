@@ -137,7 +137,7 @@ def once(function):
     return function.__name__
 
 
-def main(at_once=6):
+def main(at_once=8):
     chosen = [c for c in CHECKS if not sys.argv[4:] or c.__name__ in sys.argv[4:]]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
