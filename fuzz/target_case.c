@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "gpu/gpu.h"
+#include "model/heap.h"
 #include "oracles/finding.h"
 #include "oracles/recorder.h"
 #include "ref/ref.h"
@@ -83,6 +84,7 @@ static void get_ready(void) {
     const char *ref = environment("OD_REF"), *fast = environment("OD_FAST"), *known = environment("OD_KNOWN"),
                *keep_going = environment("OD_KEEP_GOING");
     od_error e = {0};
+    od_heap_keep();
     if (!fast) fast = od_gpu_engine()->probe(&e) == OD_OK ? "gpu" : "twin";
     od_judge_init(&fuzz.judge, engine_named(ref ? ref : "ref"), engine_named(fast));
     od_this_target.set_up(&fuzz.judge);

@@ -1,6 +1,7 @@
 #include "model/heap.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +12,13 @@ struct header {
     char *base;
     size_t bytes;
 };
+
+void od_heap_keep(void) {
+    enum { MIB = 1 << 20 };
+    mallopt(M_MMAP_THRESHOLD, 32 * MIB); /* the most that glibc takes: larger blocks go back at once */
+    mallopt(M_TRIM_THRESHOLD, 256 * MIB);
+    mallopt(M_TOP_PAD, 16 * MIB);
+}
 
 void od_heap_hint(void *block, size_t bytes) {
     enum { HUGE = 1 << 21, WORTH = 4 * HUGE };

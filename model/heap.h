@@ -21,6 +21,10 @@ void *od_heap_alloc(od_heap *heap, size_t count, size_t size, const char *what, 
 /* Gives a block back; NULL is fine. */
 void od_heap_free(od_heap *heap, void *block);
 
+/* For a process that plays case after case: what is freed stays with malloc for the next case, up to some hundred MiB,
+ * and does not come back from the system page by page (an eighth of a small case's time). Once, before threads. */
+void od_heap_keep(void);
+
 /* Asks the system for huge pages in a block that was not written yet: a first touch page by page of a large model's
  * weights takes longer than drawing them. Changes no content; nothing happens where the system has none. */
 void od_heap_hint(void *block, size_t bytes);

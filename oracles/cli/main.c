@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/heap.h"
 #include "oracles/cli/cli.h"
 #include "oracles/worker.h"
 
@@ -42,6 +43,7 @@ static int unknown(const char *word) {
 
 int main(int argc, char **argv) {
     if (argc < 2) return unknown(NULL);
+    od_heap_keep();
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         print_help();
         return OD_EXIT_PASS;
