@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""fuzz/slurm on a real Slurm of one machine: slurm_test.py SOURCE BIN [LANES]
+"""fuzz/slurm on a real Slurm of one machine: slurm_test.py SOURCE BIN [LANES [SECONDS]]
 
 BIN: folder of a build with planted faults (nightly, oracle-diff; the canary's fault is asked for by name, everything else
-runs without one), or one that fuzz/nightly --bin takes as it is. LANES: random by default.
+runs without one), or one that fuzz/nightly --bin takes as it is. LANES: random by default; of other lanes a merged corpus is
+asked as well.
 
 Starts munged, slurmctld and slurmd of this user in a folder of its own (Debian: slurm-wlm, munge), sends a night of four
 tasks, kills one of them midway, and asks that the merged night is red and names it; sends the same again, and asks for
@@ -20,7 +21,7 @@ import time
 
 SOURCE, BIN = (os.path.abspath(p) for p in sys.argv[1:3])
 LANES = sys.argv[3] if len(sys.argv) > 3 else "random"
-TASKS, SECONDS = 4, 12
+TASKS, SECONDS = 4, int(sys.argv[4]) if len(sys.argv) > 4 else 12
 
 
 def free_ports(n):
@@ -155,7 +156,7 @@ def killed_task_makes_the_night_red(out):
     # without a word to Slurm or the task: what a machine does that dies
     with open(f"{out}/task-2/night.jsonl") as f:
         os.kill(json.loads(f.readline())["environment"]["pid"], signal.SIGKILL)
-    text, _ = night.communicate(timeout=180)
+    text, _ = night.communicate(timeout=180 + 8 * SECONDS)
     assert night.returncode not in (0, None), text
     report = open(f"{out}/report/report.md").read()
     assert "task-2" in report and "unfinished" in report, report
@@ -166,7 +167,7 @@ def killed_task_makes_the_night_red(out):
 def sent_again_it_is_whole(out):
     before = {t: inputs_of(out, t) for t in range(TASKS)}
     night = submit(out)
-    text, _ = night.communicate(timeout=180)
+    text, _ = night.communicate(timeout=180 + 8 * SECONDS)
     logs = "".join(open(os.path.join(out, "slurm", n)).read() for n in sorted(os.listdir(f"{out}/slurm")))
     assert night.returncode == 0, text + logs
     assert open(f"{out}/report/status").read() == "0\n"
@@ -178,6 +179,10 @@ def sent_again_it_is_whole(out):
     assert got == merged > 0, (got, merged)
     report = open(f"{out}/report/report.md").read()
     assert all(f"task-{t}" in report for t in range(TASKS)), report
+    for lane in LANES.replace("random", "").strip(",").split(",") if LANES != "random" else ():
+        kept = os.listdir(f"{out}/merged/corpus/{lane}")
+        assert kept and all(n.endswith(".json") and len(n) == 21 for n in kept), (lane, kept)
+        print(f"merged corpus of {lane}: {len(kept)} cases")
     return merged
 
 
