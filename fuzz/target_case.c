@@ -82,9 +82,14 @@ static void or_leave(enum od_status s, const od_error *e) {
 /* On the first input, not in LLVMFuzzerInitialize: that also runs in the parent of -fork, and CUDA survives no fork. */
 static void get_ready(void) {
     const char *ref = environment("OD_REF"), *fast = environment("OD_FAST"), *known = environment("OD_KNOWN"),
-               *keep_going = environment("OD_KEEP_GOING");
+               *keep_going = environment("OD_KEEP_GOING"), *feedback = environment("OD_FEEDBACK");
     od_error e = {0};
     od_heap_keep();
+    if (!od_feedback_choose(feedback)) {
+        fprintf(stderr, "%s: OD_FEEDBACK=%s: on, off or families of features, with commas, would be right\n",
+                od_this_target.name, feedback);
+        leave(OD_TARGET_BAD_USE);
+    }
     if (!fast) fast = od_gpu_engine()->probe(&e) == OD_OK ? "gpu" : "twin";
     od_judge_init(&fuzz.judge, engine_named(ref ? ref : "ref"), engine_named(fast));
     od_this_target.set_up(&fuzz.judge);

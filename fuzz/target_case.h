@@ -46,7 +46,10 @@ typedef struct od_target {
 
 extern const od_target od_this_target;
 
-/* Tells libFuzzer what the case was like and what it showed (extra_counters.c); not with OD_FEEDBACK=off. */
+/* extra_counters.c. Which families of features count: OD_FEEDBACK's words (NULL: all); false: one of them is none. */
+bool od_feedback_choose(const char *wanted);
+
+/* Tells libFuzzer what the case was like and what it showed, as far as it was chosen. */
 extern volatile uint8_t od_extra_counters[];
 void od_feedback_note(const od_case *c, const od_verdict *v);
 

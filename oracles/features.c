@@ -112,7 +112,7 @@ static const struct {
     [OD_FEATURE_VARIATES] = {"variates", {25}, {name_edge}}, /* up to 128 */
     [OD_FEATURE_PATCHES] = {"patches", {EDGES}, {name_edge}},
     [OD_FEATURE_CONTEXT] = {"context", {4}, {name_context}},
-    [OD_FEATURE_SHAPE] = {"batch,variates,patches", {5, 5, 5}, {name_coarse, name_coarse, name_coarse}},
+    [OD_FEATURE_SHAPE] = {"shape", {5, 5, 5}, {name_coarse, name_coarse, name_coarse}},
     [OD_FEATURE_TOKENS] = {"tokens", {2, EDGES}, {name_call, name_edge}},
     [OD_FEATURE_KEYS] = {"keys", {EDGES}, {name_edge}},
     [OD_FEATURE_SERIES] = {"series", {OD_GENERATORS, 4}, {name_generator, name_scaler}},

@@ -224,6 +224,8 @@ int od_batch_end(od_batch *b, bool interrupted) {
     double seconds = od_seconds() - b->start;
     const od_tally *t = &b->tally;
     int code = od_tally_exit(t, b->judge.required, b->named);
+    const bool unjudged = interrupted && !b->fuzz; /* named cases were left: no green for what nobody looked at */
+    if (unjudged && code == OD_EXIT_PASS) code = OD_EXIT_NOTHING;
     if (!od_table_print(b->rows, b->n_row, b->args->quiet || b->fuzz))
         fprintf(stderr, "oracle-diff: no memory for the table\n");
     print_summary(b, seconds, interrupted);
@@ -235,6 +237,7 @@ int od_batch_end(od_batch *b, bool interrupted) {
            t->expired               ? ": an expired known issue"
            : !od_tally_is_near(t)   ? ": too far from float64"
            : !od_tally_is_steady(t) ? ": a mean shift"
+           : unjudged               ? ": interrupted"
                                     : "");
     fflush(stdout);
     od_error e = {0};

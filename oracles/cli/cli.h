@@ -208,7 +208,7 @@ void od_batch_command(char *text, size_t size, const od_batch *b, const char *pa
 /* Of the last od_batch_case. */
 const od_verdict *od_batch_verdict(const od_batch *b);
 
-/* Table, summary, JUnit; the exit code. */
+/* Table, summary, JUnit; the exit code. `interrupted`, where cases were named, is never green: some were not judged. */
 int od_batch_end(od_batch *b, bool interrupted);
 void od_batch_destroy(od_batch *b); /* NULL is fine */
 

@@ -1,5 +1,6 @@
 /* corpus stats: what a corpus shows and what no case of it is. Accuracy alone is judged. */
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,11 +46,11 @@ static void note(stats *s, const od_case *c, const od_verdict *v, const char *na
     of->cases++;
     if (!v->evidence) return;
     const od_row *mae = od_evidence_worst(v->evidence, true), *share = od_evidence_worst(v->evidence, false);
-    if (mae && !(mae->most_mae <= of->mae)) {
+    if (mae && !isnan(of->mae) && !(mae->most_mae <= of->mae)) {
         of->mae = mae->most_mae;
         snprintf(of->mae_case, sizeof of->mae_case, "%s", name);
     }
-    if (share && !(share->share <= of->share)) {
+    if (share && !isnan(of->share) && !(share->share <= of->share)) {
         of->share = share->share;
         snprintf(of->share_case, sizeof of->share_case, "%s", name);
     }
@@ -127,16 +128,28 @@ static void print_holes(const stats *s) {
 /* ---- as JSON (corpus.schema.json) -------------------------------------------------------------------------------- */
 
 static json_t *number(double x) {
-    return x < 0 ? json_null() : json_real(x);
+    return x < 0 || !isfinite(x) ? json_null() : json_real(x);
+}
+
+/* A file's name, whose bytes may be no UTF-8, or cut within a character: then those beyond ASCII become '?'. */
+static json_t *case_name(const char *name) {
+    json_t *t = json_string(name);
+    if (t) return t;
+    char clean[CELL];
+    size_t n = 0;
+    for (; name[n] && n < sizeof clean - 1; n++) clean[n] = (unsigned char)name[n] < 0x80 ? name[n] : '?';
+    clean[n] = '\0';
+    return json_string(clean);
 }
 
 static json_t *shapes_json(const stats *s) {
     json_t *all = json_array();
     for (size_t i = 0; i < s->n; i++) {
         const shape *of = &s->shapes[i];
-        json_array_append_new(all, json_pack("{s:s, s:I, s:o, s:s, s:o, s:s}", "shape", of->name, "cases",
-                                             (json_int_t)of->cases, "mae", number(of->mae), "mae_case", of->mae_case,
-                                             "share", number(of->share), "share_case", of->share_case));
+        json_array_append_new(all, json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "shape", of->name, "cases",
+                                             (json_int_t)of->cases, "mae", number(of->mae), "mae_case",
+                                             case_name(of->mae_case), "share", number(of->share), "share_case",
+                                             case_name(of->share_case)));
     }
     return all;
 }

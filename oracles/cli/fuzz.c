@@ -29,7 +29,8 @@ static void show_progress(const od_args *a, const od_tally *t, double spent, dou
 static bool is_lost(od_batch *b, const od_args *a) {
     const od_ruling *engine = &od_batch_verdict(b)->ruling[0];
     if (a->isolate || strcmp(od_batch_judge(b)->setup.fast->name, "gpu") != 0) return false;
-    return engine->outcome == OD_FINDING && strcmp(engine->subject, "fault") == 0;
+    const bool failed = engine->outcome == OD_FINDING || engine->outcome == OD_KNOWN;
+    return failed && strcmp(engine->subject, "fault") == 0;
 }
 
 static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profile, double seconds, od_record *record,
@@ -52,7 +53,7 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
         if (s == OD_OK) od_recorder_add(record, od_batch_verdict(b));
         od_recorder_finish(record);
         if (s == OD_OK && is_lost(b, a)) {
-            fprintf(stderr, "oracle-diff: the device is lost for this process; the finding is written\n");
+            s = od_fail(e, OD_DEVICE_FAULT, "the device is lost for this process after %s", path);
             break;
         }
         if (progress && now - shown > 0.25) {

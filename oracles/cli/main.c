@@ -24,7 +24,7 @@ static void print_help(void) {
     for (size_t i = 0; i < COMMANDS; i++) printf("  %-9s %s\n", commands[i]->name, commands[i]->about);
     printf("\n`oracle-diff COMMAND --help` lists a command's options.\n"
            "Exit: 0 pass; 1 a finding; 2 bad usage or input; 3 the environment lacks something, or an error;\n"
-           "4 nothing was compared, or a required oracle was inconclusive.\n");
+           "4 nothing was compared, a required oracle was inconclusive, or run or replay was interrupted.\n");
 }
 
 static int unknown(const char *word) {

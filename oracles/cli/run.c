@@ -58,7 +58,7 @@ int od_run_files(const od_args *args, const char *const *paths, size_t n) {
         if (s != OD_OK) break;
     }
     if (progress) fputs("\r\033[K", stderr);
-    code = od_batch_end(b, stopped);
+    code = od_batch_end(b, stopped && od_batch_tally(b)->cases < n);
     if (s != OD_OK) {
         int failed = od_complain(&e);
         if (code != OD_EXIT_FINDING) code = failed;

@@ -3,8 +3,8 @@
 
 dictionaries: case.dict has every key and word of the case's schema, model.dict every key of config.json, and every line of a
 dictionary is one that libFuzzer takes. targets: each fuzz/fuzz_*.c has its options and its place in docs/fuzzing.md, and the
-raw-byte targets their seeds. workflows: .github/workflows parse, their jobs end by themselves, replay within ten minutes, and
-the scripts, folders and presets that they name are there.
+raw-byte targets their seeds; no folder of seeds holds what libFuzzer wrote. workflows: .github/workflows parse, their jobs end by
+themselves, replay within ten minutes, and the scripts, folders and presets that they name are there.
 Exit 1 on a breach, 2 where there was nothing to look at, 77 where PyYAML is missing. test_fuzzing.py plants breaches.
 """
 import argparse
@@ -97,6 +97,9 @@ def targets(root):
         folder = os.path.join(root, "corpus", name)
         if not os.path.isdir(folder) or not os.listdir(folder):
             yield f"corpus/{name}: no seeds"
+    for file in sorted(glob.glob(os.path.join(root, "corpus/*/*"))):
+        if re.fullmatch(r"[0-9a-f]{40}", os.path.basename(file)):
+            yield f"{os.path.relpath(file, root)}: a fuzzer's name; its corpus is no seed (corpus/README.md)"
     print(f"targets: {len(names)}")
 
 

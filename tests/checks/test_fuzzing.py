@@ -115,6 +115,10 @@ class Fuzzing(unittest.TestCase):
         self.remove("corpus/model/seed")
         self.breached("targets", "corpus/model: no seeds")
 
+    def test_what_a_fuzzer_wrote_among_the_seeds(self):
+        self.write("corpus/forward/" + "0123456789" * 4, "{}")
+        self.breached("targets", "a fuzzer's name")
+
     def flow(self, old, new, where):
         self.assertIn(old, REPLAY)
         self.write(".github/workflows/replay.yml", REPLAY.replace(old, new))

@@ -128,6 +128,10 @@ def each_target_narrows_to_its_business_and_writes_what_it_played():
 def what_cannot_run_is_no_finding():
     save("in/a.json", case(1))
     exits(2, "forward", "in", OD_FAST="nonsense")
+    for feedback in ("nonsense", "error,drif", "errors", "patches,", ",", "off,error"):
+        assert "OD_FEEDBACK=" in exits(2, "forward", "in", OD_FEEDBACK=feedback), feedback
+    for feedback in ("", "on", "off", "shape", "error,drift", "patches,patch,head-dim"):
+        exits(0, "forward", "in", OD_FEEDBACK=feedback)
     with open(f"{SOURCE}/corpus/forward/real-nile-odd-length.json", encoding="utf-8") as f:
         lost = json.load(f)
     save("in/a.json", lost)

@@ -59,7 +59,7 @@ START_TEST(a_case_has_the_features_that_it_was_written_for) {
                                         "patches=2",
                                         "context=one step over",
                                         "context=whole patches",
-                                        "batch,variates,patches=2-4, 2-4, 17-64",
+                                        "shape=2-4, 2-4, 17-64",
                                         "padding=whole patches, some missing, no padded variate",
                                         "groups=two, interleaved",
                                         "limits=8 and more captures, 3 streams",

@@ -143,6 +143,24 @@ def a_signal_ends_all_lanes():
 
 
 @check
+def an_interrupted_replay_is_not_green():
+    make_cases(600)
+    for lanes in ("1", "2"):
+        judge = subprocess.Popen([PROGRAM, "replay", "cases", "-j", lanes, "--json", "r.jsonl", "--fast", "twin"],
+                                 stdout=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and (not os.path.exists("r.jsonl") or os.path.getsize("r.jsonl") < 20000):
+            time.sleep(0.02)
+        judge.send_signal(signal.SIGTERM)
+        text, _ = judge.communicate(timeout=60)
+        with open("r.jsonl", encoding="utf-8") as f:
+            last = json.loads(f.readlines()[-1])
+        os.remove("r.jsonl")
+        assert last["interrupted"] and last["pass"] == last["cases"] < 600, last
+        assert (judge.returncode, last["exit"]) == (4, 4) and text.endswith("exit 4: interrupted)\n"), text
+
+
+@check
 def what_a_lane_started_ends_with_the_judge():
     make_cases(12)
     os.mkfifo("alive")

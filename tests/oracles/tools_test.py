@@ -345,6 +345,17 @@ def corpus_stats_tells_the_worst_of_each_shape_and_what_no_case_covers():
 
 
 @check
+def corpus_stats_has_a_row_whatever_files_are_called():
+    os.mkdir("cases")
+    for name, steps in ((b"a\xff", 16), ("é".encode() * 60 + b"e", 80), (b"e" + "é".encode() * 60, 400)):  # names are cut
+        with open(b"cases/" + name + b".json", "w", encoding="utf-8") as f:
+            f.write(GOOD.replace('"steps": 16', f'"steps": {steps}'))
+    exits(0, "corpus", "stats", "cases", "--fast", "twin", "--json", "s.json", "--quiet")
+    rows = json.load(open("s.json", encoding="utf-8"))["shapes"]
+    assert sum(row["cases"] for row in rows) == len(rows) == 3 and "a?" in [row["mae_case"] for row in rows], rows
+
+
+@check
 def corpus_stats_ends_as_other_runs_do():
     refuses(2, "corpus stats", "corpus")
     refuses(2, "corpus stats", "corpus", "prune")
