@@ -227,7 +227,9 @@ fi
 def bad_usage(place):
     for words in (["--out", "x"], ["--out", "x", "--seconds", "0"], ["--out", "x", "--seconds", "5", "--lanes", "none"],
                   ["--out", "x", "--seconds", "5", "--at-least", "what=3"], ["merge", "--out", "x"], ["--seconds", "5"],
-                  ["--out", "x", "--seconds", "5", "more"]):
+                  ["--out", "x", "--seconds", "5", "more"], ["--out", b"\xe4x", "--seconds", "5"],
+                  ["--out", "x", "--seconds", "5", "--corpus", "none"],
+                  ["--out", "x", "--seconds", "5", "--corpus", "seeds", "--known", "none"]):
         done = run([NIGHTLY, *words], place.top)
         assert done.returncode == 2 and done.stderr and not done.stdout, (words, done)
     assert not os.path.exists(place.path("x"))
@@ -342,8 +344,22 @@ def merging_names_the_night_that_was_killed(place):
           "night c: unfinished")
     exits(run([NIGHTLY, "merge", *options, place.path("gone"), *map(place.path, "abd")], place.top), 4,
           "night d: broken")
+    exits(run([NIGHTLY, "report", "--out", place.path("told"), place.path("c")], place.top), 4)
+    assert "unfinished, red: blind (exit 4)" in open(place.path("told/report.md"), encoding="utf-8").read()
     exits(run([NIGHTLY, "report", "--out", place.path("told"), place.path("red")], place.top), 4)
     assert "unfinished" in open(place.path("told/report.md"), encoding="utf-8").read()
+
+
+@check
+def no_night_is_merged_twice_or_into_itself(place):
+    exits(place.night(2), 0)
+    options = ["--bin", place.path("bin"), "--corpus", place.path("seeds"), "--out"]
+    exits(run([NIGHTLY, "merge", *options, place.path("all"), place.out], place.top), 0)
+    before = journal(place.path("all"))
+    exits(run([NIGHTLY, "merge", *options, place.path("all"), place.out, "all/"], place.top), 2, "into itself")
+    exits(run([NIGHTLY, "merge", *options, place.path("all"), place.out, "./night"], place.top), 2, "given twice")
+    assert journal(place.path("all")) == before
+    exits(run([NIGHTLY, "merge", *options, place.path("more"), place.path("all")], place.top), 0)
 
 
 @check
