@@ -282,7 +282,24 @@ def the_script_finds_programs_and_seeds(place):
     assert f"--corpus {SOURCE}/corpus" in told, told
     exits(run(["sh", script, "report", "--out", "told", "n", "--bin", place.path("bin")], place.top), 0)
     exits(run(["sh", script, "--out", "x", "--seconds", "3", "--bin", place.path("seeds")], place.top), 3, "no program")
-    exits(run(["sh", script, "--out", "x", "--seconds", "3"], place.top), 2, "begin in the repository")
+
+
+@check
+def the_script_works_from_any_folder(place):
+    """Relative paths are those of the caller, programs those below build/, without --bin."""
+    for folder, name, program in (("fuzz", "nightly", f"{SOURCE}/fuzz/nightly"), ("build/release/bin", "nightly", NIGHTLY),
+                                  ("build/release/bin", "oracle-diff", ORACLE_DIFF)):
+        os.makedirs(place.path(f"tree/{folder}"), exist_ok=True)
+        shutil.copy(program, place.path(f"tree/{folder}/{name}"))
+    for folder, name in (("faults", "faults-oracle-diff"), ("fuzz-release", "fuzz_forward"), ("fuzz-release", "fuzz_session"),
+                         ("fuzz-release", "fuzz_modes")):
+        os.makedirs(place.path(f"tree/build/{folder}/bin"), exist_ok=True)
+        shutil.copy(place.path("bin/" + name), place.path(f"tree/build/{folder}/bin/{name.replace('faults-', '')}"))
+    night = ["sh", "tree/fuzz/nightly", "--out", "n", "--seconds", "3", "--lanes", "forward", "--slice", "1", "--workers", "1",
+             "--fast", "twin", "--corpus", "seeds"]
+    exits(run(night, place.top), 0)
+    exits(run(["sh", "tree/fuzz/nightly", "merge", "--out", place.path("all"), "--corpus", "seeds", "n"], place.top), 0)
+    exits(run(["sh", "tree/fuzz/nightly", "report", "--out", place.path("told"), "n"], place.top), 0, "n: green")
 
 
 @check
