@@ -303,6 +303,23 @@ def the_script_works_from_any_folder(place):
 
 
 @check
+def a_night_on_gpus_is_merged_on_one(place):
+    """What submit sends, as a stand-in for sbatch sees it."""
+    os.symlink(NIGHTLY, place.path("bin/nightly"))
+    with open(place.path("bin/sbatch"), "w", encoding="ascii") as f:
+        f.write(f"#!/bin/sh\necho \"$*\" >>{place.path('sent')}\nwc -l <{place.path('sent')}\n")
+    os.chmod(place.path("bin/sbatch"), 0o755)
+    words = ["sh", f"{SOURCE}/fuzz/slurm/submit", "--out", place.out, "--tasks", "3", "--seconds", "60", "--gpus", "1", "--",
+             "--bin", place.path("bin")]
+    exits(run(words, place.top, {"PATH": place.path("bin") + ":" + os.environ["PATH"]}), 0, "array 1, merge 2, report 3")
+    array, merge, report = open(place.path("sent"), encoding="utf-8").read().splitlines()
+    assert "--gpus-per-task=1" in array and "--gpus-per-task=1" in merge and "--gpus" not in report, (array, merge, report)
+    assert "--array=0-2" in array and "--dependency=afterany:1" in merge and "--dependency=afterany:2" in report
+    assert all("--time=" in line for line in (array, merge, report))
+    exits(run([*words[:6], "--seconds", "08"], place.top), 2, "not '08'")
+
+
+@check
 def thousands_of_one_signature_are_counted(place):
     exits(place.night(5, FAKE="flood"), 1)
     met = [line for line in journal(place.out, "finding")]
