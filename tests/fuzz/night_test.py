@@ -316,7 +316,18 @@ def a_night_on_gpus_is_merged_on_one(place):
     assert "--gpus-per-task=1" in array and "--gpus-per-task=1" in merge and "--gpus" not in report, (array, merge, report)
     assert "--array=0-2" in array and "--dependency=afterany:1" in merge and "--dependency=afterany:2" in report
     assert all("--time=" in line for line in (array, merge, report))
+    assert "--workers" not in array
+    exits(run([*words[:-5], "--cpus", "2", *words[-3:]], place.top,
+              {"PATH": place.path("bin") + ":" + os.environ["PATH"]}), 0)
+    assert "--workers 2" in open(place.path("sent"), encoding="utf-8").read().splitlines()[3]
     exits(run([*words[:6], "--seconds", "08"], place.top), 2, "not '08'")
+    with open(place.path("bin/sbatch"), "w", encoding="ascii") as f:
+        f.write(f"#!/bin/sh\n[ ! -e {place.path('one')} ] || exit 1\n: >{place.path('one')}\necho 7\n")
+    with open(place.path("bin/scancel"), "w", encoding="ascii") as f:
+        f.write(f"#!/bin/sh\necho \"$*\" >{place.path('cancelled')}\n")
+    os.chmod(place.path("bin/scancel"), 0o755)
+    exits(run(words, place.top, {"PATH": place.path("bin") + ":" + os.environ["PATH"]}), 3, "no job for the merge")
+    assert open(place.path("cancelled"), encoding="ascii").read() == "7\n"
 
 
 @check
