@@ -255,7 +255,7 @@ json_t *od_night_plan(const od_night *n);                  /* what may not chang
 bool od_night_lane_ready(const od_night *n, unsigned lane);
 enum od_status od_night_lane_start(od_night *n, od_night_slot *s, double seconds, od_error *e);
 
-/* Environment of every process on behalf of a slot; value[] holds the texts. Returns how many of env were filled. */
+/* What is put on top of our environment for a process on behalf of a slot; list ends with NULL. */
 typedef struct od_night_env {
     char text[12][OD_NIGHT_PATH + 32];
     const char *list[13];

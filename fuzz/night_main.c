@@ -57,6 +57,9 @@ static void seconds(struct argp_state *state, double *out, const char *name, con
 
 static void text(struct argp_state *state, char *out, size_t size, const char *name, const char *value) {
     if (strlen(value) >= size || !value[0]) argp_error(state, "%s %.60s: is too long, or empty", name, value);
+    json_t *packed = json_string(value); /* the journal holds it */
+    if (!packed) argp_error(state, "%s: is no UTF-8, as JSON needs it", name);
+    json_decref(packed);
     snprintf(out, size, "%s", value);
 }
 
@@ -101,6 +104,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     command *c = state->input;
     od_night_options *o = &c->o;
     uint64_t number = 0;
+    char folder[OD_NIGHT_PATH];
     switch (key) {
     case KEY_OUT: text(state, o->out, 600, "--out", arg); break;
     case KEY_SECONDS: seconds(state, &o->seconds, "--seconds", arg); break;
@@ -130,6 +134,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_SANITIZED: o->sanitized = true; break;
     case ARGP_KEY_ARG:
         if (c->n_rest == OD_NIGHT_WORKERS) argp_error(state, "%s: is one word too many", arg);
+        text(state, folder, sizeof folder, "a night's folder", arg);
         c->rest[c->n_rest++] = arg;
         break;
     case ARGP_KEY_END: check(state, c); break;
@@ -176,6 +181,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < OD_LEASTS; i++) c.o.least[i] = -1;
     argp_err_exit_status = OD_NIGHT_USAGE;
     if (argc > 1 && (strcmp(argv[1], "merge") == 0 || strcmp(argv[1], "report") == 0)) c.verb = argv[1];
+    if (c.verb) argv[1] = argv[0]; /* the name that messages begin with */
     argp_parse(&argp, argc - (c.verb != NULL), argv + (c.verb != NULL), 0, NULL, &c);
     if (!c.verb) return od_night_run(&c.o, argc, argv);
     return strcmp(c.verb, "merge") == 0 ? od_night_merge(&c.o, c.rest, c.n_rest)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fuzz/night.h"
@@ -211,6 +212,20 @@ static bool merge_corpus(od_night *n, const one_night *x, size_t n_night) {
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
+/* A night given twice would count twice; a merge into one of them would read what it writes. */
+static enum od_status check_folders(const char *out, const one_night *x, size_t n, od_error *e) {
+    for (size_t i = 0; i < n; i++) {
+        struct stat one, other;
+        if (stat(x[i].folder, &one) != 0) continue;
+        if (stat(out, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+            return od_fail(e, OD_BAD_INPUT, "%.300s: is to be merged into itself; --out needs another folder", out);
+        for (size_t k = 0; k < i; k++)
+            if (stat(x[k].folder, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+                return od_fail(e, OD_BAD_INPUT, "%.300s: is given twice", x[i].folder);
+    }
+    return OD_OK;
+}
+
 /* A folder of its own: new, or of an earlier merge, which this one replaces. */
 static enum od_status begin(od_night *n, od_error *e) {
     char path[OD_NIGHT_PATH], lock[OD_NIGHT_PATH];
@@ -233,7 +248,12 @@ static enum od_status begin(od_night *n, od_error *e) {
         if (s != OD_OK) return s;
     }
     unlink(path);
-    s = od_night_path(path, sizeof path, e, "%s/log.txt", n->o.out);
+    static const char *const parts[] = {"findings", "errors", "shrunk"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && s == OD_OK; i++) {
+        s = od_night_path(path, sizeof path, e, "%s/%s", n->o.out, parts[i]);
+        if (s == OD_OK) s = od_night_remove(path, e);
+    }
+    if (s == OD_OK) s = od_night_path(path, sizeof path, e, "%s/log.txt", n->o.out);
     if (s == OD_OK && !(n->log = fopen(path, "ae")))
         s = od_fail(e, OD_IO, "%.300s: cannot be written: %s", path, strerror(errno));
     if (s == OD_OK) s = od_night_totals_init(&n->totals, e);
@@ -355,7 +375,9 @@ int od_night_merge(const od_night_options *o, char **folder, size_t n_night) {
     n->stop = &never;
     gethostname(n->host, sizeof n->host - 1);
     one_night *x = read_all(folder, n_night);
-    enum od_status s = x ? begin(n, &e) : od_fail(&e, OD_NO_MEMORY, "no memory for %zu nights", n_night);
+    enum od_status s =
+        x ? check_folders(o->out, x, n_night, &e) : od_fail(&e, OD_NO_MEMORY, "no memory for %zu nights", n_night);
+    if (s == OD_OK) s = begin(n, &e);
     if (s == OD_OK) s = merge(n, x, n_night, &code, &e);
     if (s != OD_OK) {
         fprintf(stderr, "nightly: %s\n", e.text);
@@ -378,7 +400,8 @@ int od_night_report_command(const od_night_options *o, char **folder, size_t n) 
     for (size_t i = 0; i < n && s == OD_OK; i++) {
         char dir[OD_NIGHT_PATH];
         if (x[i].code != OD_NIGHT_GREEN && (code == OD_NIGHT_GREEN || x[i].code < code)) code = x[i].code;
-        printf("%s: %s\n", x[i].folder, x[i].state);
+        const char *why = x[i].there ? NULL : json_string_value(json_array_get(x[i].reasons, 0));
+        printf("%s: %s%s%s\n", x[i].folder, x[i].state, why ? ": " : "", why ? why : "");
         if (!x[i].there) continue;
         s = n == 1 ? od_night_path(dir, sizeof dir, &e, "%s", o->out)
                    : od_night_path(dir, sizeof dir, &e, "%s/%s", o->out, x[i].name);

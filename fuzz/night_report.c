@@ -158,6 +158,7 @@ enum od_status od_night_report(const od_night_totals *t, const char *title, cons
     size_t size = 0;
     json_t *reasons = NULL, *said = json_object_get(t->end, "reasons");
     int code = t->end ? (int)json_integer_value(json_object_get(t->end, "exit")) : od_night_verdict(&reasons, t);
+    if (!t->end && code != OD_NIGHT_FINDING) code = OD_NIGHT_BLIND; /* what it has not done, it cannot vouch for */
     if (!said) said = reasons;
     enum od_status s = od_night_path(path, sizeof path, e, "%s/report.md", dir);
     FILE *f = s == OD_OK ? open_memstream(&text, &size) : NULL;

@@ -106,9 +106,20 @@ static enum od_status check_plan(od_night *n, const json_t *plan, od_error *e) {
     return OD_OK;
 }
 
+/* A night must not begin without its seeds, or stop later for a list that nobody can read. */
+static enum od_status check_inputs(const od_night *n, od_error *e) {
+    struct stat st;
+    if (stat(n->o.corpus, &st) != 0 || !S_ISDIR(st.st_mode))
+        return od_fail(e, OD_BAD_INPUT, "--corpus %.300s: is no folder of seeds", n->o.corpus);
+    if (n->o.known[0] && (stat(n->o.known, &st) != 0 || !S_ISREG(st.st_mode) || access(n->o.known, R_OK) != 0))
+        return od_fail(e, OD_BAD_INPUT, "--known %.300s: is no file that can be read", n->o.known);
+    return OD_OK;
+}
+
 static enum od_status begin(od_night *n, int argc, char **argv, od_error *e) {
     char path[OD_NIGHT_PATH];
-    enum od_status s = take_folder(n, e);
+    enum od_status s = check_inputs(n, e);
+    if (s == OD_OK) s = take_folder(n, e);
     if (s == OD_OK) s = od_night_totals_init(&n->totals, e);
     if (s == OD_OK) s = od_night_path(path, sizeof path, e, "%s/night.jsonl", n->o.out);
     if (s == OD_OK) s = od_night_journal_open(&n->journal, &n->totals, path, e);

@@ -27,12 +27,26 @@ static bool is_program(char *out, const char *folder, const char *prefix, const 
     return found;
 }
 
+/* The repository: this program is TOP/build/PRESET/bin/nightly, wherever it was called from. */
+static void find_top(char *top, size_t size) {
+    ssize_t length = readlink("/proc/self/exe", top, size - 1);
+    top[length > 0 ? length : 0] = '\0';
+    for (int i = 0; i < 4; i++) {
+        char *slash = strrchr(top, '/');
+        if (slash) *slash = '\0';
+    }
+}
+
 static void find(char *out, const od_night *n, const char *name, const char *const *prefixes,
                  const char *const *folders) {
+    char top[OD_NIGHT_PATH], folder[OD_NIGHT_PATH];
     out[0] = '\0';
     if (!n->o.bin[0]) {
+        find_top(top, sizeof top);
         for (; *folders; folders++)
-            if (is_program(out, *folders, "", name)) return;
+            if (od_night_path(folder, sizeof folder, NULL, "%s/%s", top, *folders) == OD_OK &&
+                is_program(out, folder, "", name))
+                return;
         return;
     }
     for (; *prefixes; prefixes++)

@@ -91,7 +91,7 @@ static size_t findings(const od_night_totals *t, bool errors) {
 static void blind_reasons(json_t *reasons, const od_night_totals *t) {
     unsigned asked, found;
     const char *canary = od_night_text(t->plan, "canary");
-    if (strcmp(canary, "off") == 0) {
+    if (!canary[0] || strcmp(canary, "off") == 0) {
         add(reasons, "there was no canary");
     } else if (!od_night_canary_found(t, NULL, &asked, &found)) {
         add(reasons, "the canary %s was found %u of %u times", canary, found, asked);

@@ -227,7 +227,9 @@ fi
 def bad_usage(place):
     for words in (["--out", "x"], ["--out", "x", "--seconds", "0"], ["--out", "x", "--seconds", "5", "--lanes", "none"],
                   ["--out", "x", "--seconds", "5", "--at-least", "what=3"], ["merge", "--out", "x"], ["--seconds", "5"],
-                  ["--out", "x", "--seconds", "5", "more"]):
+                  ["--out", "x", "--seconds", "5", "more"], ["--out", b"\xe4x", "--seconds", "5"],
+                  ["--out", "x", "--seconds", "5", "--corpus", "none"],
+                  ["--out", "x", "--seconds", "5", "--corpus", "seeds", "--known", "none"]):
         done = run([NIGHTLY, *words], place.top)
         assert done.returncode == 2 and done.stderr and not done.stdout, (words, done)
     assert not os.path.exists(place.path("x"))
@@ -280,7 +282,52 @@ def the_script_finds_programs_and_seeds(place):
     assert f"--corpus {SOURCE}/corpus" in told, told
     exits(run(["sh", script, "report", "--out", "told", "n", "--bin", place.path("bin")], place.top), 0)
     exits(run(["sh", script, "--out", "x", "--seconds", "3", "--bin", place.path("seeds")], place.top), 3, "no program")
-    exits(run(["sh", script, "--out", "x", "--seconds", "3"], place.top), 2, "begin in the repository")
+
+
+@check
+def the_script_works_from_any_folder(place):
+    """Relative paths are those of the caller, programs those below build/, without --bin."""
+    for folder, name, program in (("fuzz", "nightly", f"{SOURCE}/fuzz/nightly"), ("build/release/bin", "nightly", NIGHTLY),
+                                  ("build/release/bin", "oracle-diff", ORACLE_DIFF)):
+        os.makedirs(place.path(f"tree/{folder}"), exist_ok=True)
+        shutil.copy(program, place.path(f"tree/{folder}/{name}"))
+    for folder, name in (("faults", "faults-oracle-diff"), ("fuzz-release", "fuzz_forward"), ("fuzz-release", "fuzz_session"),
+                         ("fuzz-release", "fuzz_modes")):
+        os.makedirs(place.path(f"tree/build/{folder}/bin"), exist_ok=True)
+        shutil.copy(place.path("bin/" + name), place.path(f"tree/build/{folder}/bin/{name.replace('faults-', '')}"))
+    night = ["sh", "tree/fuzz/nightly", "--out", "n", "--seconds", "3", "--lanes", "forward", "--slice", "1", "--workers", "1",
+             "--fast", "twin", "--corpus", "seeds"]
+    exits(run(night, place.top), 0)
+    exits(run(["sh", "tree/fuzz/nightly", "merge", "--out", place.path("all"), "--corpus", "seeds", "n"], place.top), 0)
+    exits(run(["sh", "tree/fuzz/nightly", "report", "--out", place.path("told"), "n"], place.top), 0, "n: green")
+
+
+@check
+def a_night_on_gpus_is_merged_on_one(place):
+    """What submit sends, as a stand-in for sbatch sees it."""
+    os.symlink(NIGHTLY, place.path("bin/nightly"))
+    with open(place.path("bin/sbatch"), "w", encoding="ascii") as f:
+        f.write(f"#!/bin/sh\necho \"$*\" >>{place.path('sent')}\nwc -l <{place.path('sent')}\n")
+    os.chmod(place.path("bin/sbatch"), 0o755)
+    words = ["sh", f"{SOURCE}/fuzz/slurm/submit", "--out", place.out, "--tasks", "3", "--seconds", "60", "--gpus", "1", "--",
+             "--bin", place.path("bin")]
+    exits(run(words, place.top, {"PATH": place.path("bin") + ":" + os.environ["PATH"]}), 0, "array 1, merge 2, report 3")
+    array, merge, report = open(place.path("sent"), encoding="utf-8").read().splitlines()
+    assert "--gpus-per-task=1" in array and "--gpus-per-task=1" in merge and "--gpus" not in report, (array, merge, report)
+    assert "--array=0-2" in array and "--dependency=afterany:1" in merge and "--dependency=afterany:2" in report
+    assert all("--time=" in line for line in (array, merge, report))
+    assert "--workers" not in array
+    exits(run([*words[:-5], "--cpus", "2", *words[-3:]], place.top,
+              {"PATH": place.path("bin") + ":" + os.environ["PATH"]}), 0)
+    assert "--workers 2" in open(place.path("sent"), encoding="utf-8").read().splitlines()[3]
+    exits(run([*words[:6], "--seconds", "08"], place.top), 2, "not '08'")
+    with open(place.path("bin/sbatch"), "w", encoding="ascii") as f:
+        f.write(f"#!/bin/sh\n[ ! -e {place.path('one')} ] || exit 1\n: >{place.path('one')}\necho 7\n")
+    with open(place.path("bin/scancel"), "w", encoding="ascii") as f:
+        f.write(f"#!/bin/sh\necho \"$*\" >{place.path('cancelled')}\n")
+    os.chmod(place.path("bin/scancel"), 0o755)
+    exits(run(words, place.top, {"PATH": place.path("bin") + ":" + os.environ["PATH"]}), 3, "no job for the merge")
+    assert open(place.path("cancelled"), encoding="ascii").read() == "7\n"
 
 
 @check
@@ -342,8 +389,22 @@ def merging_names_the_night_that_was_killed(place):
           "night c: unfinished")
     exits(run([NIGHTLY, "merge", *options, place.path("gone"), *map(place.path, "abd")], place.top), 4,
           "night d: broken")
+    exits(run([NIGHTLY, "report", "--out", place.path("told"), place.path("c")], place.top), 4)
+    assert "unfinished, red: blind (exit 4)" in open(place.path("told/report.md"), encoding="utf-8").read()
     exits(run([NIGHTLY, "report", "--out", place.path("told"), place.path("red")], place.top), 4)
     assert "unfinished" in open(place.path("told/report.md"), encoding="utf-8").read()
+
+
+@check
+def no_night_is_merged_twice_or_into_itself(place):
+    exits(place.night(2), 0)
+    options = ["--bin", place.path("bin"), "--corpus", place.path("seeds"), "--out"]
+    exits(run([NIGHTLY, "merge", *options, place.path("all"), place.out], place.top), 0)
+    before = journal(place.path("all"))
+    exits(run([NIGHTLY, "merge", *options, place.path("all"), place.out, "all/"], place.top), 2, "into itself")
+    exits(run([NIGHTLY, "merge", *options, place.path("all"), place.out, "./night"], place.top), 2, "given twice")
+    assert journal(place.path("all")) == before
+    exits(run([NIGHTLY, "merge", *options, place.path("more"), place.path("all")], place.top), 0)
 
 
 @check
