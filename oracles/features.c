@@ -13,7 +13,7 @@ typedef void namer(char *text, size_t size, unsigned i);
 /* ---- names of coordinates ---------------------------------------------------------------------------------------- */
 
 static void name_edge(char *text, size_t size, unsigned i) {
-    const unsigned tile = 4u << (i - 2) / 4;
+    const unsigned tile = i < 2 ? 0 : 4u << (i - 2) / 4;
     if (i < 2)
         snprintf(text, size, "%u", i + 1);
     else if ((i - 2) % 4 < 3)

@@ -5,9 +5,8 @@
 
 #include "model/case_internal.h"
 #include "model/suites.h"
-#include "tests/common/sanitized.h"
 
-enum { MANY = TEST_SANITIZED ? 400 : 4000 };
+enum { MANY = 1500 };
 
 static od_case c;
 
