@@ -332,11 +332,13 @@ def a_night_on_gpus_is_merged_on_one(place):
 
 @check
 def thousands_of_one_signature_are_counted(place):
-    exits(place.night(5, FAKE="flood"), 1)
+    exits(place.night(10, FAKE="flood"), 1)
     met = [line for line in journal(place.out, "finding")]
-    assert len(met) < 60 and sum(line.get("n", 1) for line in met) == 400, len(met)
+    counted = sum(line.get("n", 1) for line in met)
+    left = journal(place.out, "end")[-1]["untriaged"]  # a busy machine may not get to all of them; then it says so
+    assert len(met) < 60 and 300 < counted <= 400 and counted + left == 400, (len(met), counted, left)
     assert len(files(place.path("night/workers/0/findings"))) < 20
-    assert metrics(place.path("night/metrics.prom"))["od_night_duplicates_total", None] == 399
+    assert metrics(place.path("night/metrics.prom"))["od_night_duplicates_total", None] == counted - 1
 
 
 @check
