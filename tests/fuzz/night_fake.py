@@ -130,8 +130,10 @@ def misbehave(what, record, home, prefix, text):
         finding(home, 5)
     if what == "flood" and not os.path.exists(home + "/flooded"):
         open(home + "/flooded", "w", encoding="ascii").close()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # all 400, however busy the machine is
         for i in range(400):
             finding(home, 100 + i)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
 
 def target(words):
