@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 """Each rule of fuzzing.py passes a clean little house and names the breach planted in it."""
-import contextlib
-import io
 import os
 import shutil
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import fuzzing
+from planted import Planted
 
 REPLAY = """name: replay
 on: [push]
@@ -41,34 +39,11 @@ CLEAN.update({f"fuzz/{n}.options": "" for n in fuzzing.RAW})
 CLEAN.update({f"corpus/{n}/seed": "" for n in fuzzing.RAW})
 
 
-class Fuzzing(unittest.TestCase):
-    def setUp(self):
-        self.root = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.root)
-        for name, text in CLEAN.items():
-            self.write(name, text)
-
-    def write(self, name, text):
-        path = os.path.join(self.root, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text)
+class Fuzzing(Planted):
+    CHECKER, CLEAN = fuzzing, CLEAN
 
     def remove(self, name):
         os.remove(os.path.join(self.root, name))
-
-    def run_rule(self, rule):
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            code = fuzzing.main([rule, "--root", self.root])
-        if code == 77:
-            self.skipTest(out.getvalue())
-        return code, out.getvalue()
-
-    def breached(self, rule, where):
-        code, out = self.run_rule(rule)
-        self.assertEqual(code, 1, out)
-        self.assertIn(where, out)
 
     def test_clean_house_passes(self):
         for rule in fuzzing.RULES:

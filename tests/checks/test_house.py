@@ -10,6 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import house
+from planted import Planted
 
 CLEAN = {
     "README.md": "read me\n",
@@ -28,30 +29,8 @@ CLEAN = {
 }
 
 
-class House(unittest.TestCase):
-    def setUp(self):
-        self.root = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.root)
-        for name, text in CLEAN.items():
-            self.write(name, text)
-
-    def write(self, name, text):
-        path = os.path.join(self.root, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text)
-        return path
-
-    def run_rule(self, *arguments):
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            code = house.main([*arguments, "--root", self.root])
-        return code, out.getvalue()
-
-    def breached(self, rule, where, *more):
-        code, out = self.run_rule(rule, *more)
-        self.assertEqual(code, 1, out)
-        self.assertIn(where, out)
+class House(Planted):
+    CHECKER, CLEAN = house, CLEAN
 
     def test_clean_house_passes(self):
         for rule in ("arrows", "flags", "top-level", "size", "bounds"):

@@ -8,16 +8,11 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 
-BIN, SOURCE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+sys.path.insert(0, os.path.join(os.path.abspath(sys.argv[2]), "tests/oracles"))
+from cli_harness import PROGRAM as BIN, SOURCE, check, main
+
 TARGETS = ("forward", "session", "modes")
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
 
 
 def case(seed, **more):
@@ -140,19 +135,6 @@ def what_cannot_run_is_no_finding():
     save("in/a.json", lost)
     said = exits(4, "forward", "in")
     assert "unusable input" in said and "nothing was compared" in said, said
-
-
-def main():
-    home = os.getcwd()
-    for function in CHECKS:
-        place = tempfile.mkdtemp(prefix="od-targets-")
-        os.chdir(place)
-        try:
-            function()
-        finally:
-            os.chdir(home)
-            shutil.rmtree(place)
-        print("ok", function.__name__)
 
 
 main()
