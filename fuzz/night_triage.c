@@ -119,10 +119,7 @@ static const char *signature_of(const json_t *result, const char *said) {
 static void sign(char *out, size_t size, const od_night *n, const char *oracle, const char *kind) {
     const od_night_triage *t = &n->triage;
     char shape[48];
-    size_t patch = t->c.config.patch ? t->c.config.patch : 1, longest = 0;
-    for (unsigned i = 0; i < t->c.n_op; i++)
-        if (t->c.op[i].kind == OD_OP_PREFILL && t->c.op[i].steps > longest) longest = t->c.op[i].steps;
-    od_shape_class(shape, sizeof shape, t->c.batch, t->c.variates, (longest + patch - 1) / patch);
+    od_shape_class_of(shape, sizeof shape, &t->c, t->c.config.patch);
     snprintf(out, size, "%s/%s/-/%s/%s", oracle, kind, shape, n->pair);
 }
 

@@ -38,11 +38,15 @@ void od_shape_class(char *text, size_t size, size_t batch, size_t variates, size
     bucket(text, size, ".s", patches);
 }
 
-static void describe(od_verdict *v, const od_judge *j, const od_case *c, size_t patch) {
+void od_shape_class_of(char *text, size_t size, const od_case *c, size_t patch) {
     size_t longest = 0;
     for (unsigned i = 0; i < c->n_op; i++)
         if (c->op[i].kind == OD_OP_PREFILL && c->op[i].steps > longest) longest = c->op[i].steps;
-    od_shape_class(v->shape, sizeof v->shape, c->batch, c->variates, patch ? (longest + patch - 1) / patch : 0);
+    od_shape_class(text, size, c->batch, c->variates, patch ? (longest + patch - 1) / patch : 0);
+}
+
+static void describe(od_verdict *v, const od_judge *j, const od_case *c, size_t patch) {
+    od_shape_class_of(v->shape, sizeof v->shape, c, patch);
     snprintf(v->pair, sizeof v->pair, "%.20s:%.20s", j->setup.ref->name, j->setup.fast->name);
     v->hash = od_case_hash(c);
 }

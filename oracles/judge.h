@@ -47,6 +47,9 @@ void od_judge_case(od_verdict *v, od_judge *j, od_case *c);
 /* Shape class: batch, variates and patches of the longest context, in powers of two ("b1.v2-4.s5-8"). */
 void od_shape_class(char *text, size_t size, size_t batch, size_t variates, size_t patches);
 
+/* That of a case whose patches are of `patch` steps; 0: of a model that could not be read. */
+void od_shape_class_of(char *text, size_t size, const od_case *c, size_t patch);
+
 /* Counts of a run, and the exit code that follows from them. */
 typedef struct od_tally {
     uint64_t cases, outcome[OD_OUTCOMES];
