@@ -92,8 +92,8 @@
       "the twin's prefill product rounds one operand to TF32") \
     B(HALF_WEIGHTS, "precision-half-weights", "precision", "layer", \
       "plain attention keeps its weights in half precision") \
-    B(HALF_SUM, "precision-half-sum", "precision", "layer", \
-      "fused decode step: partial sums of a product behind a norm are kept in half precision") \
+    B(HALF_SUM, "precision-half-sum", "precision", "heads", \
+      "fused decode step: the heads' partial sums are kept in half precision") \
     B(FAST_EXP, "precision-fast-exp", "precision", "layer", \
       "plain SwiGLU: the exponential is (1 + x/1024)^1024") \
     B(NORM_EPS, "precision-norm-eps", "precision", "layer", \
