@@ -69,7 +69,7 @@
     B(MEAN_TAIL, "tail-forecast", "tail", "heads", \
       "plain path: the last value of the last row's mean is not written") \
     B(GROW_TAIL, "tail-cache-grow", "tail", "time", \
-      "a cache that grows leaves its last patch behind") \
+      "a cache that grows leaves behind what is no whole turn of the threads") \
     B(PADDING, "mask-left-padding", "mask", "scaler", \
       "plain causal scaler: padding in front counts as zeros") \
     B(MISSING, "mask-missing", "mask", "scaler", \
