@@ -47,6 +47,8 @@ static enum od_status start_random(od_night *n, od_night_slot *s, double seconds
     const char *argv[OD_NIGHT_ARGS] = {canary ? n->faults : n->oracle_diff,
                                        "fuzz",
                                        "--quiet",
+                                       "--profile",
+                                       "mixed",
                                        "--seed",
                                        seed,
                                        "--seconds",
@@ -60,8 +62,8 @@ static enum od_status start_random(od_night *n, od_night_slot *s, double seconds
                                        "--fast",
                                        n->o.fast};
     if (n->o.known[0] && !canary) {
-        argv[15] = "--known";
-        argv[16] = n->o.known;
+        argv[17] = "--known";
+        argv[18] = n->o.known;
     }
     env.n = 0;
     od_night_env_device(&env, n, s);

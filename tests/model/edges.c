@@ -96,6 +96,21 @@ START_TEST(older_profiles_are_what_they_were) {
 }
 END_TEST
 
+/* So that a case of a mixed run can be named by either profile, and none of them is left out. */
+START_TEST(the_mixed_profile_takes_turns) {
+    static const enum od_profile turns[] = {OD_PROFILE_DEFAULT, OD_PROFILE_BOUNDARY, OD_PROFILE_DEFAULT,
+                                            OD_PROFILE_SESSION};
+    enum od_profile p;
+    ck_assert_int_eq(od_profile_parse(&p, "mixed", NULL), OD_OK);
+    for (uint64_t i = 0; i < 40; i++) {
+        od_case_generate(&c, 4, i, turns[i % 4]);
+        const uint64_t hash = od_case_hash(&c);
+        od_case_generate(&c, 4, i, p);
+        ck_assert_uint_eq(od_case_hash(&c), hash);
+    }
+}
+END_TEST
+
 START_TEST(contexts_alone_have_no_steps_and_stay_in_the_domain) {
     for (uint64_t i = 0; i < MANY / 4; i++) {
         od_case_generate(&c, 2, i, i % 2 ? OD_PROFILE_DEFAULT : OD_PROFILE_SESSION);
@@ -138,6 +153,7 @@ Suite *suite_edges(void) {
     tcase_set_timeout(t, 120);
     tcase_add_test(t, the_boundary_profile_draws_every_edge);
     tcase_add_test(t, the_session_profile_is_all_schedules);
+    tcase_add_test(t, the_mixed_profile_takes_turns);
     tcase_add_test(t, older_profiles_are_what_they_were);
     tcase_add_test(t, contexts_alone_have_no_steps_and_stay_in_the_domain);
     tcase_add_test(t, a_case_is_made_stateful_once_and_by_its_seed_alone);
