@@ -40,6 +40,7 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
     enum od_status s = OD_OK;
     static od_case c;
     for (uint64_t i = 0; s == OD_OK && !stopped; i++) {
+        if (a->first && od_batch_tally(b)->outcome[OD_FINDING] > 0) break;
         double now = od_seconds();
         if ((a->has_cases && i >= a->cases) || now - start >= seconds) break;
         char path[128];
@@ -103,7 +104,10 @@ static const struct argp_option options[] = {
     {"seed", OD_KEY_SEED, "S", 0, "Seed of the cases (default 0); case i depends on seed, i and profile alone", 0},
     {"index", OD_KEY_INDEX, "I", 0, "Number of the first case (default 0)", 0},
     {"profile", OD_KEY_PROFILE, "NAME", 0,
-     "default, rate (seed-tiny), base (toto-open-base), boundary (sizes at edges) or session (long schedules)", 0},
+     "default, rate (seed-tiny), base (toto-open-base), boundary (sizes at edges), session (long schedules) or mixed "
+     "(default, boundary, default, session in turn)",
+     0},
+    {"first", OD_KEY_FIRST, 0, 0, "Stop behind the first finding (a KNOWN one is none)", 0},
     {"record", OD_KEY_RECORD, "FILE", 0, "Say in FILE what runs now and what was done (oracles/recorder.h)", 0},
     {0}};
 

@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 
@@ -81,6 +82,22 @@ def a_shared_object_that_goes_wrong_is_found_and_the_run_goes_on():
                                        "flaky": False}, (mode, lines[0])
         assert ("SIGSEGV (Segmentation fault)" in done.stdout) == (mode == "crash"), done.stdout
         assert ("within 0.5 s" in done.stdout) == (mode == "hang"), done.stdout
+
+
+@check
+def fuzzing_may_stop_behind_the_first_finding():
+    words = ("fuzz", "--seed", "3", "--cases", "12", "--fast", OBJECT, "--only", "accuracy", "--out", "o", "--quiet",
+             "--record", "record")
+    code, lines, done = with_mode("lie", *words)
+    verdicts = [l["verdict"] for l in lines]
+    assert code == 1 and len(verdicts) == 12 and verdicts.count("FINDING") > 1, (verdicts, done.stdout)
+    first = verdicts.index("FINDING") + 1
+    assert first > 1, verdicts
+    code, lines, done = with_mode("lie", *words, "--first")
+    assert code == 1 and [l["verdict"] for l in lines] == verdicts[:first], done.stdout
+    with open("record", "rb") as f:
+        assert struct.unpack_from("5Q", f.read())[3:] == (first, first)
+    assert cases(*words, "--first")[0] == 0
 
 
 @check
