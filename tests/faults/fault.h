@@ -28,6 +28,7 @@ enum od_fault {
 struct od_fault_record {
     uint64_t fault; /* its number in this build */
     uint64_t reached, reached_at, triggered, triggered_at;
+    uint64_t inputs, reached_input, triggered_input; /* inputs begun (oracles/recorder.c); the first such, from 1 */
 };
 
 #ifdef __cplusplus
@@ -40,13 +41,16 @@ const char *od_fault_name(enum od_fault fault);
 /* Both return true: they stand in conditions. */
 bool od_fault_reach(void);
 bool od_fault_trigger(void);
+void od_fault_input(void); /* the next input begins */
 #ifdef __cplusplus
 }
 #endif
 #define OD_FAULT_WHEN(tag, condition)                                                                                  \
     (od_fault_active() == OD_FAULT_##tag && od_fault_reach() && (condition) && od_fault_trigger())
+#define OD_FAULT_INPUT() od_fault_input()
 #else
 #define OD_FAULT_WHEN(tag, condition) (0 && (condition))
+#define OD_FAULT_INPUT()              ((void)0)
 #endif
 #define OD_FAULT_ON(tag) OD_FAULT_WHEN(tag, 1)
 
