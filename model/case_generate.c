@@ -7,7 +7,6 @@
 
 #include "model/case_internal.h"
 
-static const double cheap = 1 << 24; /* multiply-adds on one engine: some milliseconds */
 enum { MAX_DRAWS = 200 };
 
 static const char *const profile_names[] = {"default", "rate", "base", "boundary", "session", "mixed"};
@@ -182,7 +181,7 @@ void od_case_generate(od_case *c, uint64_t seed, uint64_t index, enum od_profile
             od_draw_session(c, &rng);
         else
             draw_default(c, &rng);
-        const bool affordable = profile == OD_PROFILE_BASE || od_case_work(c) <= cheap;
+        const bool affordable = profile == OD_PROFILE_BASE || od_case_work(c) <= OD_CASE_CHEAP;
         if (affordable && od_case_check(c, NULL) == OD_OK && od_case_in_domain(c)) return;
     }
     fall_back(c, &rng);

@@ -26,7 +26,8 @@ START_TEST(the_boundary_profile_draws_every_edge) {
                           batch[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64},
                           patches[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129},
                           tokens[] = {7, 8, 9, 63, 64, 65, 511, 512, 513};
-    static unsigned n_variates[1024], n_batch[1024], n_patches[1024], n_tokens[1 << 16], n_kind[3], n_grown;
+    static unsigned n_variates[1024], n_batch[1024], n_patches[1024], n_tokens[1 << 16], n_kind[3], n_grown, n_long,
+        n_both;
     for (uint64_t i = 0; i < MANY; i++) {
         od_case_generate(&c, 1, i, OD_PROFILE_BOUNDARY);
         check_good(i);
@@ -36,6 +37,8 @@ START_TEST(the_boundary_profile_draws_every_edge) {
         n_patches[n]++;
         n_tokens[c.batch * c.variates * n]++;
         if (p > 2) n_kind[c.op[0].steps % p == 0 ? 0 : c.op[0].steps % p == 1 ? 1 : 2]++;
+        n_long += n > 64;
+        n_both += n > 64 && c.batch > 1;
         n_grown += c.n_op > 1 && c.op[1].kind == OD_OP_DECODE && n <= 64 && n + c.op[1].patches > 64;
     }
     const struct {
@@ -50,6 +53,8 @@ START_TEST(the_boundary_profile_draws_every_edge) {
             ck_assert_msg(all[k].count[all[k].edge[i]] > 0, "size %zu: %u is never drawn", k, all[k].edge[i]);
     for (int k = 0; k < 3; k++) ck_assert_uint_gt(n_kind[k], MANY / 20);
     ck_assert_uint_gt(n_grown, 0);
+    ck_assert_uint_gt(n_long, MANY / 10); /* dear sizes are not given up for a large model */
+    ck_assert_uint_gt(n_both, MANY / 20);
 }
 END_TEST
 
