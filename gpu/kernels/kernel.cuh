@@ -39,6 +39,13 @@ struct od_block {
 #endif
 #define OD_KERNEL_FAULT(b, tag) OD_KERNEL_FAULT_WHEN(b, tag, true)
 
+/* What a lower precision keeps of x, by Veltkamp's splitting: `split` is 1 and 2 to the power of the bits that it drops
+ * (half and TF32: 8193, bfloat16: 65537). For planted faults. */
+OD_DEVICE float od_coarse(float x, float split) {
+    const float c = x * split;
+    return c - (c - x);
+}
+
 template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
     T *p = reinterpret_cast<T *>(b.shared + b.used);
     b.used += (count * (unsigned)sizeof(T) + 15u) & ~15u;

@@ -169,7 +169,9 @@ OD_KERNEL_EARLY(row_chain, struct od_row_chain_args) {
         float *out = static_cast<float *>(c->scratch[l.y]);
         if (l.norm) {
             OD_PHASE(t, b) {
-                od_chain::square(parts, shared + l.x_at, OD_KERNEL_FAULT(b, NORM) ? l.depth - 1 : l.depth, t);
+                const bool full = c->n_token % 64 == 0 && left == (uint32_t)OD_CHAIN_ROWS;
+                const bool less = OD_KERNEL_FAULT(b, NORM) || OD_KERNEL_FAULT_WHEN(b, BUCKET, full);
+                od_chain::square(parts, shared + l.x_at, less ? l.depth - 1 : l.depth, t);
             }
         }
         OD_PHASE(t, b) {

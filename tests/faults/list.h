@@ -54,7 +54,88 @@
     N(LAST, "missing-last", "scaler", "scaler", \
       "global statistics count a missing last step, of contexts of a multiple of 32")
 
-#define OD_FAULT_BENCH_LIST(B)
+#define OD_FAULT_BENCH_LIST(B) \
+    /* kernels */ \
+    B(HEAD_DIM, "tail-head-dim", "tail", "layer", \
+      "plain attention: scores leave out the last feature of heads that are no multiple of 4 wide") \
+    B(PRODUCT_ROW, "tail-product-row", "tail", "layer", \
+      "the twin's prefill product leaves out the last row of a full tile of 64") \
+    B(RESIDUAL, "tail-product-residual", "tail", "layer", \
+      "the twin's prefill product adds nothing to the last column of a full tile of 128 of the residual") \
+    B(VARIATE, "tail-variate", "tail", "space", \
+      "fused space-wise attention does not see the last of 4n + 1 variates") \
+    B(PATCH_TAIL, "tail-patch-step", "tail", "embedding", \
+      "plain path: the last step of a patch of odd length is not scaled") \
+    B(MEAN_TAIL, "tail-forecast", "tail", "heads", \
+      "plain path: the last value of the last row's mean is not written") \
+    B(GROW_TAIL, "tail-cache-grow", "tail", "time", \
+      "a cache that grows leaves its last patch behind") \
+    B(PADDING, "mask-left-padding", "mask", "scaler", \
+      "plain causal scaler: padding in front counts as zeros") \
+    B(MISSING, "mask-missing", "mask", "scaler", \
+      "fused causal scaler: a missing value counts in the squares") \
+    B(GROUP_FIRST, "mask-group-tile", "mask", "space", \
+      "fused space-wise attention: variates from the second tile on have the groups of the first") \
+    B(OWN_KEY, "mask-own-key", "mask", "time", \
+      "fused prefill: queries from the second tile on do not see their own key") \
+    B(SUM_ORDER, "order-threads", "order", "layer", \
+      "plain RMSNorm adds up in the order in which threads come") \
+    B(BARRIER, "order-barrier", "order", "layer", \
+      "fused RMSNorm: no barrier before the sums of threads are added up") \
+    B(TOP_BARRIER, "order-softmax-barrier", "order", "heads", \
+      "fused heads: no barrier between a softmax's maximum and its exponentials") \
+    B(SPLIT, "order-batch-split", "order", "none", \
+      "plain RMSNorm adds up in another order where a call has more than 16 tokens") \
+    B(STEP_MERGE, "order-step-merge", "order", "time", \
+      "fused decode step: the merge of weighted values forgets the last group of keys") \
+    B(TF32, "precision-tf32-operand", "precision", "layer", \
+      "the twin's prefill product rounds one operand to TF32") \
+    B(HALF_WEIGHTS, "precision-half-weights", "precision", "layer", \
+      "plain attention keeps its weights in half precision") \
+    B(HALF_SUM, "precision-half-sum", "precision", "layer", \
+      "fused decode step: partial sums of a product behind a norm are kept in half precision") \
+    B(FAST_EXP, "precision-fast-exp", "precision", "layer", \
+      "plain SwiGLU: the exponential is (1 + x/1024)^1024") \
+    B(NORM_EPS, "precision-norm-eps", "precision", "layer", \
+      "plain RMSNorm: eps is 1e-5") \
+    B(NORM_ROOT, "precision-norm-root", "precision", "layer", \
+      "fused RMSNorm: eps, 1e-5, is added to the root") \
+    B(ROTARY_OFFSET, "position-offset", "position", "time", \
+      "plain decode steps turn queries and keys by the position before") \
+    B(CENTRE, "position-centre", "position", "time", \
+      "fused prefill: xPos is centred at the last position") \
+    B(INVERSE, "position-inverse", "position", "time", \
+      "fused prefill of few patches: queries have the xPos scale of keys, keys that of queries") \
+    B(ROTARY_PAIR, "position-odd-pair", "position", "time", \
+      "plain path: keys with an odd number of pairs have the last one the wrong way round") \
+    B(PREFIX, "scaler-prefix", "scaler", "scaler", \
+      "plain path: global statistics leave out the last step of the context") \
+    B(CLAMP, "scaler-clamp", "scaler", "scaler", \
+      "fused scaler: the scale of short contexts is not clamped") \
+    B(SQUARES, "scaler-squares", "scaler", "scaler", \
+      "plain path: the global variance is mean square less squared mean, in float32") \
+    B(MINIMUM, "scaler-minimum", "scaler", "scaler", \
+      "the causal scaler adds its minimum to the root") \
+    B(COMPONENTS, "head-components", "head", "heads", \
+      "fused heads: the first and the last of an odd number of probabilities are exchanged") \
+    B(SOFTPLUS, "head-softplus", "head", "heads", \
+      "plain heads: softplus is linear beyond 2, not 20") \
+    B(DF_TWO, "head-df", "head", "heads", \
+      "fused heads of a mixture: df lacks the 2") \
+    B(DENOMINATOR, "head-softmax-tail", "head", "heads", \
+      "plain heads: a softmax's sum leaves out components behind the last four") \
+    B(EMPTY, "nan-empty", "nan", "scaler", \
+      "plain causal scaler: a mean of no value is 0 by 0") \
+    B(FEATURES, "nan-features", "nan", "time", \
+      "fused decode step: features beyond a head's are not cleared") \
+    B(HIDDEN_TILE, "nan-hidden-tile", "nan", "space", \
+      "plain space-wise attention: a tile of keys without a visible one makes NaN") \
+    B(LENGTH, "corner-length", "corner", "time", \
+      "plain path, batches: the query at 128n + 1 patches does not see its own key") \
+    B(BUCKET, "corner-bucket", "corner", "layer", \
+      "fused chain: calls of 64n tokens: the RMSNorm of the last 8 leaves out a feature") \
+    B(VARIATES, "corner-variates", "corner", "space", \
+      "plain space-wise attention does not see the last of 16n + 1 variates")
 
 #define OD_FAULT_GPU_LIST(G)
 /* clang-format on */

@@ -28,6 +28,7 @@ START_TEST(the_boundary_profile_draws_every_edge) {
                           tokens[] = {7, 8, 9, 63, 64, 65, 511, 512, 513};
     static unsigned n_variates[1024], n_batch[1024], n_patches[1024], n_tokens[1 << 16], n_kind[3], n_grown, n_long,
         n_both;
+    unsigned n_wide = 0, n_head = 0, n_crowd = 0, n_apart = 0;
     for (uint64_t i = 0; i < MANY; i++) {
         od_case_generate(&c, 1, i, OD_PROFILE_BOUNDARY);
         check_good(i);
@@ -39,6 +40,10 @@ START_TEST(the_boundary_profile_draws_every_edge) {
         if (p > 2) n_kind[c.op[0].steps % p == 0 ? 0 : c.op[0].steps % p == 1 ? 1 : 2]++;
         n_long += n > 64;
         n_both += n > 64 && c.batch > 1;
+        n_wide += c.config.d_model > 128 && c.batch * c.variates * n >= 64 && c.options.fused;
+        n_head += c.config.d_model / c.config.n_head > 64;
+        n_crowd += c.variates > 64 && c.config.space_every > 0;
+        for (unsigned v = 0; c.n_group && v < 64 && c.group[v] != c.group[c.variates - 1]; v++) n_apart += v == 63;
         n_grown += c.n_op > 1 && c.op[1].kind == OD_OP_DECODE && n <= 64 && n + c.op[1].patches > 64;
     }
     const struct {
@@ -55,6 +60,10 @@ START_TEST(the_boundary_profile_draws_every_edge) {
     ck_assert_uint_gt(n_grown, 0);
     ck_assert_uint_gt(n_long, MANY / 10); /* dear sizes are not given up for a large model */
     ck_assert_uint_gt(n_both, MANY / 20);
+    ck_assert_uint_gt(n_wide, MANY / 100); /* products that no kernel for small ones takes, over a tile of rows */
+    ck_assert_uint_gt(n_head, MANY / 100);
+    ck_assert_uint_gt(n_crowd, MANY / 50);
+    ck_assert_uint_gt(n_apart, MANY / 100); /* a tile of keys of which the last variate sees none */
 }
 END_TEST
 
