@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faults/fault.h"
+
 #include "oracles/tolerance.h"
 
 /* Plays once and notes how it went. */
@@ -45,8 +47,9 @@ static void note_live(od_evidence *ev, od_player *p) {
     p->api->stats(p->engine, &ev->fast_end);
     ev->n_played++;
     if (ev->n_live < OD_MAX_REPEAT) {
-        ev->host_live[ev->n_live] = ev->fast_end.host_live;
-        ev->device_live[ev->n_live] = ev->fast_end.device_live;
+        const bool once = OD_FAULT_WHEN(LIVE_ONCE, ev->n_live > 1);
+        ev->host_live[ev->n_live] = once ? ev->host_live[1] : ev->fast_end.host_live;
+        ev->device_live[ev->n_live] = once ? ev->device_live[1] : ev->fast_end.device_live;
         ev->n_live++;
     }
     if (ev->n_live < 2 || w->n == OD_WITNESS_REPEAT) return;

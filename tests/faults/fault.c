@@ -20,14 +20,17 @@ static const struct {
 #define X(tag, name, family, stage, about) [OD_FAULT_##tag] = {name, family, stage, about, "core"},
 #define N(tag, name, family, stage, about) [OD_FAULT_##tag] = {name, family, stage, about, "narrow"},
 #define B(tag, name, family, stage, about) [OD_FAULT_##tag] = {name, family, stage, about, "bench"},
+#define S(tag, name, family, stage, about) [OD_FAULT_##tag] = {name, family, stage, about, "shared"},
 #define G(tag, name, family, stage, about) [OD_FAULT_##tag] = {name, family, stage, about, "gpu"},
     OD_FAULT_LIST(X)
     OD_FAULT_NARROW_LIST(N)
     OD_FAULT_BENCH_LIST(B)
+    OD_FAULT_SHARED_LIST(S)
     OD_FAULT_GPU_LIST(G)
 #undef X
 #undef N
 #undef B
+#undef S
 #undef G
 };
 /* clang-format on */

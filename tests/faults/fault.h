@@ -14,7 +14,7 @@ enum od_fault {
     OD_FAULT_NONE,
 #define OD_FAULT_TAG(tag, name, family, stage, about) OD_FAULT_##tag,
     OD_FAULT_LIST(OD_FAULT_TAG) OD_FAULT_NARROW_LIST(OD_FAULT_TAG) OD_FAULT_BENCH_LIST(OD_FAULT_TAG)
-        OD_FAULT_GPU_LIST(OD_FAULT_TAG)
+        OD_FAULT_SHARED_LIST(OD_FAULT_TAG) OD_FAULT_GPU_LIST(OD_FAULT_TAG)
 #undef OD_FAULT_TAG
             OD_FAULT_COUNT
 };
@@ -35,7 +35,8 @@ struct od_fault_record {
 extern "C" {
 #endif
 /* The fault that OD_FAULT names, read once; an unknown name ends the program with exit 2 and the list. OD_FAULT=list
- * prints a line for each, with tabs: name, family, stage, list (core narrow bench gpu), what is wrong; exit 0. */
+ * prints a line for each, with tabs: name, family, stage, list (core narrow bench shared gpu), what is wrong; exit 0.
+ */
 enum od_fault od_fault_active(void);
 const char *od_fault_name(enum od_fault fault);
 /* Both return true: they stand in conditions. */
