@@ -33,6 +33,14 @@ static bool is_lost(od_batch *b, const od_args *a) {
     return failed && strcmp(engine->subject, "fault") == 0;
 }
 
+/* --relate: the next relation in each case. One is a play more, where all of them are a dozen. */
+static void relate(od_judge *j, uint64_t index) {
+    const unsigned all = od_relations_default();
+    unsigned turn = (unsigned)(index % (unsigned)__builtin_popcount(all)), i = 0;
+    while (!(all >> i & 1) || turn-- > 0) i++;
+    j->setup.relations = 1u << i;
+}
+
 static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profile, double seconds, od_record *record,
                            od_error *e) {
     bool progress = !a->quiet && isatty(STDERR_FILENO);
@@ -48,6 +56,7 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
                  (unsigned long long)(a->index + i), a->profile ? a->profile : "default");
         od_case_generate(&c, a->seed, a->index + i, profile);
         od_batch_drawn(b, od_seconds() - now);
+        if (a->relate) relate(od_batch_judge(b), a->index + i);
         s = od_batch_prepare(b, &c, e);
         od_recorder_start(record, path, strlen(path));
         if (s == OD_OK) s = od_batch_case(b, &c, path, e);
@@ -108,6 +117,7 @@ static const struct argp_option options[] = {
      "(default, boundary, default, session in turn)",
      0},
     {"first", OD_KEY_FIRST, 0, 0, "Stop behind the first finding (a KNOWN one is none)", 0},
+    {"relate", OD_KEY_RELATE, 0, 0, "Ask one relation of `consistency` in each case, the next one each time", 0},
     {"record", OD_KEY_RECORD, "FILE", 0, "Say in FILE what runs now and what was done (oracles/recorder.h)", 0},
     {0}};
 

@@ -101,6 +101,18 @@ def fuzzing_may_stop_behind_the_first_finding():
 
 
 @check
+def fuzzing_may_ask_a_relation_a_case_in_turn():
+    code, lines, done = cases("fuzz", "--seed", "3", "--cases", "13", "--fast", "twin", "--relate", "--quiet", "--out", "o")
+    asked = [[r["relation"] for r in l["relations"]] for l in lines]
+    assert code == 0 and all(len(a) == 1 for a in asked), (asked, done.stdout)
+    assert len({a[0] for a in asked[:11]}) == 11 and asked[11:] == asked[:2], asked
+    assert "recompute-call" not in {a[0] for a in asked}
+    code, lines, done = cases("fuzz", "--seed", "3", "--index", "5", "--cases", "1", "--fast", "twin", "--relate", "--out", "o")
+    assert code == 0 and [r["relation"] for r in lines[0]["relations"]] == asked[5], done.stdout
+    assert not cases("fuzz", "--seed", "3", "--cases", "1", "--fast", "twin", "--out", "o")[1][0]["relations"]
+
+
+@check
 def what_is_no_engine_is_refused_in_one_line():
     write("good.json", GOOD)
     write("text.so", "no object")
