@@ -109,7 +109,7 @@ class Run:
     def random(self):
         limit = self.budget()
         many = ["--cases", str(self.options.cases)] if limit is None else ["--seconds", str(limit * WALL)]
-        argv = [self.options.program, "fuzz", "--quiet", "--first", "--profile", self.options.profile, "--seed",
+        argv = [self.options.program, "fuzz", "--quiet", "--first", "--relate", "--profile", self.options.profile, "--seed",
                 str(self.job["seed"]), "--record", self.record, "--out", self.place, "--ref", "ref", "--fast",
                 self.options.fast, *many]
         done = call(argv, self.environment(OD_FAULT_RECORD=self.faults), self.place, limit,

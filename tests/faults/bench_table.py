@@ -4,7 +4,6 @@ import math
 import statistics
 
 import bench_play
-import bench_short
 import survival
 
 MARKS = {"detected": 1.0, "seconds": 5.0, "explain": 0.9, "shrink": 0.9}
@@ -150,11 +149,10 @@ def against(rows, faults):
 def checks(rows, faults):
     some = [r for r in rows if r["generator"] == "check"]
     if some:
-        print("\n### Seen by a check of their own\n\n| fault | family | room | by | |\n| --- | --- | --- | --- | --- |")
+        print("\n### Shared by both engines, or the judge's: seen by a suite\n\n| fault | family | room | seen | by |\n| --- | --- | --- | --- | --- |")
     for row in some:
         fault = next(f for f in faults if f.name == row["fault"])
-        by = bench_short.OTHERWISE.get(fault.name, ("?",))[0]
-        print(f"| `{fault.name}` | {fault.family} | {fault.room} | {by} | {row['said']} |")
+        print(f"| `{fault.name}` | {fault.family} | {fault.room} | {'yes' if row['how'] else 'NO'} | {row['said']} |")
     return [r for r in some if r["how"] == ""]
 
 
@@ -194,7 +192,7 @@ def totals(rows, missing):
         if asked:
             good &= mark(f"{name}: {says} for {yes} of {asked} ({100 * yes / asked:.1f} %)", yes / asked, MARKS[name])
     if missing:
-        mark(f"checks of their own: {len(missing)} fault unseen", 0, 1)
+        mark(f"suites: {len(missing)} faults unseen", 0, 1)
     return good and not missing
 
 

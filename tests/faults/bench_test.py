@@ -144,6 +144,16 @@ def the_short_form_fails_where_a_fault_goes_unseen():
     assert "but exit 1 without the fault" in bench(1, "--short", "--faults", "found", FAKE_ILL="alarm").stdout
 
 
+def a_suite_sees_what_engines_share():
+    os.symlink(f"{HERE}/bench_fake.py", "bin/suites_model")
+    assert "2 faults, 2 seen" in bench(0, "--short", "--faults", "found,csv-missing").stdout
+    assert "csv-missing goes unseen" in bench(1, "--short", "--faults", "csv-missing", FAKE_BROKEN="1").stderr
+    out = bench(0, "--csv", "t.csv", "--faults", "found,csv-missing", "--seeds", "3").stdout
+    assert len(rows()) == 4 and "| `csv-missing` | scaler | model | yes | suites_model, suite csv: exit 1 with it, 0" in out, out
+    assert "suites: 1 faults unseen" in bench(1, "--csv", "u.csv", "--faults", "found,csv-missing", "--seeds", "1",
+                                              FAKE_BROKEN="1").stdout
+
+
 def close(a, b):
     return math.isclose(a, b, rel_tol=1e-3)
 
