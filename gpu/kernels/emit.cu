@@ -45,11 +45,6 @@ OD_DEVICE void emit_parameters(const od_emit_args &a, const od_block &b, const o
     c->out_scale[at] = od_positive(scale);
 }
 
-OD_DEVICE void emit_power(const emit_block &e, unsigned t) {
-    const uint32_t i = t / e.n, at = i * e.apart + t % e.n;
-    if (i < e.count) e.logit[at] = expf(e.logit[at] - e.top[i]);
-}
-
 /* Logits become probabilities; thread t has component k of position i, if there is one. */
 OD_DEVICE void emit_softmax(const od_call *c, od_block &b, const emit_block &e) {
     const bool early = OD_KERNEL_FAULT_WHEN(b, TOP_BARRIER, e.n > 1); /* without the barrier behind the maxima */
@@ -61,10 +56,12 @@ OD_DEVICE void emit_softmax(const od_call *c, od_block &b, const emit_block &e) 
                 if (logit[k] > top) top = logit[k];
             e.top[i] = top;
         }
-        if (early) emit_power(e, t);
+        const uint32_t own = t / e.n, at = own * e.apart + t % e.n;
+        if (early && own < e.count) e.logit[at] = expf(e.logit[at] - e.top[own]);
     }
     OD_PHASE(t, b) {
-        if (!early) emit_power(e, t);
+        const uint32_t i = t / e.n, at = i * e.apart + t % e.n;
+        if (i < e.count && !early) e.logit[at] = expf(e.logit[at] - e.top[i]);
     }
     OD_PHASE(t, b) {
         for (uint32_t i = t; i < e.count; i += b.threads) {

@@ -71,7 +71,7 @@
     B(MEAN_TAIL, "tail-forecast", "tail", "heads", \
       "plain path: the last value of the last row's mean is not written") \
     B(GROW_TAIL, "tail-cache-grow", "tail", "time", \
-      "a cache that grows leaves its last patch behind") \
+      "a cache that grows leaves behind what is no whole turn of the threads") \
     B(PADDING, "mask-left-padding", "mask", "scaler", \
       "plain causal scaler: padding in front counts as zeros") \
     B(MISSING, "mask-missing", "mask", "scaler", \
@@ -94,8 +94,8 @@
       "the twin's prefill product rounds one operand to TF32") \
     B(HALF_WEIGHTS, "precision-half-weights", "precision", "layer", \
       "plain attention keeps its weights in half precision") \
-    B(HALF_SUM, "precision-half-sum", "precision", "layer", \
-      "fused decode step: partial sums of a product behind a norm are kept in half precision") \
+    B(HALF_SUM, "precision-half-sum", "precision", "heads", \
+      "fused decode step: the heads' partial sums are kept in half precision") \
     B(FAST_EXP, "precision-fast-exp", "precision", "layer", \
       "plain SwiGLU: the exponential is (1 + x/1024)^1024") \
     B(NORM_EPS, "precision-norm-eps", "precision", "layer", \
