@@ -168,18 +168,6 @@ static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t
     call.scratch[OD_SCRATCH_IN_VALUE] = window;
     call.scratch[OD_SCRATCH_IN_ID] = window + od_staged_id(s->rows * new_count);
     call.scratch[OD_SCRATCH_IN_MASK] = window + od_staged_mask(s->rows * new_count, c->patch);
-    if (OD_FAULT_WHEN(LAYER_STRIDE, s->batch > 1 && od_config_time_layers(c) > 1)) call.layer_stride /= s->batch;
-    if (OD_FAULT_WHEN(XPOS_ROWS, en->options.fused && s->patch_limit < en->n_position))
-        call.rope_rows = (uint32_t)s->patch_limit;
-    const od_session *other = en->sessions;
-    if (OD_FAULT_WHEN(MEAN_OF, own && other != s && other->n_step && other->rows == s->rows))
-        call.mean = other->kept[OD_KEPT_MEAN];
-#ifdef OD_FAULTS
-    if (OD_FAULT_WHEN(DECODE_COUNT, position && s->prefix / c->patch + s->n_decoded != position)) {
-        const size_t counted = s->prefix / c->patch + s->n_decoded;
-        call.position = (uint32_t)(counted < s->key_patch ? counted : s->key_patch - 1);
-    }
-#endif
     if (en->recomputes) {
         call.key = en->scratch[OD_SCRATCH_LAYER_K];
         call.cached = en->scratch[OD_SCRATCH_LAYER_V];
@@ -189,6 +177,22 @@ static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t
 }
 
 #ifdef OD_FAULTS
+/* Planted faults of the call block. */
+static void spoil_call(od_call *call, const od_session *s) {
+    const od_engine *en = s->engine;
+    const od_config *c = &en->model->config;
+    const od_session *other = en->sessions;
+    if (OD_FAULT_WHEN(LAYER_STRIDE, s->batch > 1 && call->layer_stride && od_config_time_layers(c) > 1))
+        call->layer_stride /= s->batch;
+    if (OD_FAULT_WHEN(XPOS_ROWS, en->options.fused && s->patch_limit < en->n_position))
+        call->rope_rows = (uint32_t)s->patch_limit;
+    if (OD_FAULT_WHEN(MEAN_OF, call->own && other != s && other->n_step && other->rows == s->rows))
+        call->mean = other->kept[OD_KEPT_MEAN];
+    const size_t counted = s->prefix / c->patch + s->n_decoded;
+    if (OD_FAULT_WHEN(DECODE_COUNT, call->position && counted != call->position))
+        call->position = (uint32_t)(counted < s->key_patch ? counted : s->key_patch - 1);
+}
+
 /* A copy of the call's window, kept for a log that nobody writes. */
 static void leak(const od_session *s, size_t bytes) {
     static void *volatile last;
@@ -218,7 +222,10 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
     /* the plain path's kernels have the window's address in their arguments, which a graph keeps */
     const bool together = en->options.fused && bytes && bytes <= OD_CALL_WINDOW;
     char *const window = together ? (char *)en->call + OD_CALL_HEAD : en->scratch[OD_SCRATCH_IN_VALUE];
-    const od_call call = make_call(s, n_patch, end, new_count, shown, own, window);
+    od_call call = make_call(s, n_patch, end, new_count, shown, own, window);
+#ifdef OD_FAULTS
+    spoil_call(&call, s);
+#endif
     const od_shape shape = shape_of(s, n_patch, new_count);
     const od_sizes sizes = {.tokens = call.n_token, .heads = s->rows * call.head_patch, .position = position};
     s->broken = true;
@@ -264,7 +271,7 @@ static enum od_status stage(od_session *s, const od_window *w, size_t pad, od_er
         for (size_t i = 0; i < n; i++) {
             const bool right = OD_FAULT_WHEN(PAD_RIGHT, pad > 0), padded = right ? i >= w->n_step : i < pad;
             const size_t at = right ? i : i - pad;
-            const float x = padded ? 0 : value[at];
+            float x = padded ? 0 : value[at];
             const int32_t now = padded ? id[0] : id[at];
             if (!padded && mask[at] && !isfinite(x))
                 return od_fail(e, OD_BAD_INPUT,
@@ -273,9 +280,10 @@ static enum od_status stage(od_session *s, const od_window *w, size_t pad, od_er
                                r, at);
 #ifdef OD_FAULTS
             if (OD_FAULT_WHEN(SAME_COUNT, r == 0 && !s->n_step && s->n_reset && n == s->last_count)) return OD_OK;
-            if (!OD_FAULT_WHEN(THIRD_RESET, i == 0 && !s->n_step && s->n_reset >= 3))
+            if (OD_FAULT_WHEN(THIRD_RESET, i == pad && mask[0] && !s->n_step && s->n_reset >= 3))
+                x = in_value[r * n + i];
 #endif
-                in_value[r * n + i] = x;
+            in_value[r * n + i] = x;
             in_mask[r * n + i] = padded ? 0 : mask[at] != 0;
             if (i % patch == 0) in_id[(r * n + i) / patch] = now;
             if (in_id[(r * n + i) / patch] != now)

@@ -150,6 +150,8 @@ static void engine_stats(od_engine *en, od_stats *out) {
                       .cache_hits = en->cache_hits,
                       .fallbacks = en->fallbacks,
                       .replaced = replaced,
+                      .waits = dev.waits,
+                      .copied = dev.copied,
                       .math_mode = dev.math_mode,
                       .device = dev.name,
                       .emulated = en->ops->emulated,

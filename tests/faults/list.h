@@ -10,8 +10,8 @@
  * The lists: OD_FAULT_LIST has tests of its own for each (tests/faults/run, explain, bisect). OD_FAULT_NARROW_LIST is
  * for a fuzzer to find: few cases show them, or only ones that are driven far; tests/faults/feedback measures how long
  * that takes. OD_FAULT_BENCH_LIST is the rest that the twin shows, OD_FAULT_GPU_LIST what only a GPU does.
- * OD_FAULT_SHARED_LIST stands in what both engines share and in the judge, where no differential run can see it: each row
- * says whose tests do. */
+ * OD_FAULT_SHARED_LIST stands in what both engines share and in the judge, where no differential run can see it: each
+ * row says whose tests do. */
 #ifndef OD_FAULTS_LIST_H
 #define OD_FAULTS_LIST_H
 
@@ -166,7 +166,7 @@
     B(MEAN_OF, "feedback-session", "corner", "scaler", \
       "an own patch is the forecast of the session that was opened last") \
     B(THIRD_RESET, "third-reset", "corner", "scaler", \
-      "from a session's third reset on the first step of a context is that of the last window") \
+      "from a session's third reset on the first step of a context is what stood there in the staging") \
     B(XPOS_ROWS, "xpos-rows", "corner", "time", \
       "fused: a session shorter than the longest takes xPos factors from the wrong row") \
     B(SECOND_LIFE, "second-life", "corner", "layer", \

@@ -126,7 +126,7 @@ def what_is_no_engine_is_refused_in_one_line():
     shutil.copy(OTHER, "other.so")
     refuses(2, "exports no od_engine_entry", "run", "good.json", "--fast", "other.so")
     os.environ["FOREIGN"] = "abi"
-    refuses(2, "is built for engine ABI 4; this program has 3", "run", "good.json", "--fast", OBJECT)
+    refuses(2, "is built for engine ABI 5; this program has 4", "run", "good.json", "--fast", OBJECT)
     os.environ["FOREIGN"] = "entry"
     shutil.copy(OBJECT, "w.so")
     refuses(3, "the worker of w.so died of SIGSEGV", "run", "good.json", "--fast", "w.so")
