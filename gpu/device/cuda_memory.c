@@ -52,6 +52,7 @@ static enum od_status check_some(od_device *dev, const od_buffer **b, od_error *
 }
 
 enum od_status od_cuda_sync(od_device *dev, od_error *e) {
+    dev->stats.waits++;
     for (unsigned i = 0; i < dev->n_stream; i++) CUDA(cudaStreamSynchronize(dev->streams[i]), "synchronise");
     CUDA(cudaGetLastError(), "synchronise");
     dev->mailed = 0;
@@ -120,6 +121,7 @@ void od_cuda_unpin(od_device *dev, const void *memory) {
 
 enum od_status od_cuda_upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
     dev->checked = false;
+    dev->stats.copied += bytes;
     if (bytes <= OD_MAILBOX - dev->mailed) {
         char *at = dev->mailbox + dev->mailed;
         memcpy(at, from, bytes);
@@ -138,6 +140,7 @@ enum od_status od_cuda_download(od_device *dev, void *to, const void *from, size
 /* What fits into the mailbox goes through it, so that one wait serves all. */
 enum od_status od_cuda_download_rows(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e) {
     size_t mailed = dev->mailed;
+    dev->stats.waits++;
     for (size_t i = 0; i < n; i++) {
         const od_rows_copy *r = &rows[i];
         const bool fits = r->n * r->bytes <= OD_MAILBOX - mailed;

@@ -9,7 +9,9 @@
  *
  * The lists: OD_FAULT_LIST has tests of its own for each (tests/faults/run, explain, bisect). OD_FAULT_NARROW_LIST is
  * for a fuzzer to find: few cases show them, or only ones that are driven far; tests/faults/feedback measures how long
- * that takes. OD_FAULT_BENCH_LIST is the rest that the twin shows, OD_FAULT_GPU_LIST what only a GPU does. */
+ * that takes. OD_FAULT_BENCH_LIST is the rest that the twin shows, OD_FAULT_GPU_LIST what only a GPU does.
+ * OD_FAULT_SHARED_LIST stands in what both engines share and in the judge, where no differential run can see it: each
+ * row says whose tests do. */
 #ifndef OD_FAULTS_LIST_H
 #define OD_FAULTS_LIST_H
 
@@ -135,7 +137,90 @@
     B(BUCKET, "corner-bucket", "corner", "layer", \
       "fused chain: calls of 64n tokens: the RMSNorm of the last 8 leaves out a feature") \
     B(VARIATES, "corner-variates", "corner", "space", \
-      "plain space-wise attention does not see the last of 16n + 1 variates")
+      "plain space-wise attention does not see the last of 16n + 1 variates") \
+    /* host */ \
+    B(LAYER_STRIDE, "cache-layer-stride", "cache", "time", \
+      "the cache's layers lie as far apart as one batch row's keys take: a batch's layers overlap") \
+    B(GROW_LAST, "cache-grow-last", "cache", "time", \
+      "a dynamic cache that grows leaves its newest patch behind") \
+    B(GROW_CAP, "cache-grow-cap", "memory", "none", \
+      "a dynamic cache grows to a patch less than the session's limit, and is overrun by that one") \
+    B(DECODE_COUNT, "decode-count", "cache", "time", \
+      "a decode's position counts the decodes since the session was opened, not since its reset") \
+    B(PREFIX_STALE, "prefix-stale", "scaler", "scaler", \
+      "global statistics end where the first context of the session did, whatever was reset since") \
+    B(SAME_COUNT, "window-stale", "cache", "scaler", \
+      "a context as long as the one before the reset is taken to be staged already") \
+    B(PAD_RIGHT, "pad-right", "mask", "scaler", \
+      "a context that is no whole number of patches is padded at its end") \
+    B(KEY_STEP, "graph-key-step", "graph", "time", \
+      "fused: a prefill's graph also serves decode steps of its bucket") \
+    B(KEY_COUNT, "graph-key-count", "graph", "scaler", \
+      "cache off: the graph of a context also serves decodes that end at as many patches") \
+    B(WARM_UP, "graph-warm-up", "graph", "scaler", \
+      "a decode that is captured was run once before, to warm up: the session's state moves twice") \
+    B(STALE_GRAPH, "graph-stale-scratch", "graph", "embedding", \
+      "graphs outlive the scratch that a larger session replaced, and read their windows there") \
+    B(NINTH, "ninth-capture", "corner", "heads", \
+      "the ninth graph of an engine lacks its last kernel") \
+    B(MEAN_OF, "feedback-session", "corner", "scaler", \
+      "an own patch is the forecast of the session that was opened last") \
+    B(THIRD_RESET, "third-reset", "corner", "scaler", \
+      "from a session's third reset on the first step of a context is what stood there in the staging") \
+    B(XPOS_ROWS, "xpos-rows", "corner", "time", \
+      "fused: a session shorter than the longest takes xPos factors from the wrong row") \
+    B(SECOND_LIFE, "second-life", "corner", "layer", \
+      "from the second engine of a process on, the last bias of the last layer is not uploaded") \
+    B(LEAK_STEP, "leak-step", "memory", "none", \
+      "each decode step leaves 256 bytes on the device") \
+    B(LEAK_CAPTURE, "leak-capture", "memory", "none", \
+      "graphs that are dropped are not freed") \
+    B(LEAK_RESET, "leak-reset", "memory", "none", \
+      "each reset takes new staging and leaves the old") \
+    B(LEAK_OPEN, "leak-open", "memory", "none", \
+      "a session that is closed leaves its list of outputs") \
+    B(LEAK_HOST, "leak-malloc", "memory", "none", \
+      "a copy of each window is kept, in memory that the engine does not count") \
+    B(OWN_SCRATCH, "graph-own-scratch", "memory", "none", \
+      "each captured graph takes scratch of its own") \
+    B(MASK_SHORT, "mask-short", "memory", "none", \
+      "a session's mask is one byte short: its last step is written behind it") \
+    B(XPOS_SHORT, "xpos-short", "memory", "time", \
+      "the xPos table lacks its last row: a key at the last position reads behind it") \
+    B(SYNC_LAYER, "sync-layer", "speed", "none", \
+      "plain launches: the device is waited for after each layer") \
+    B(SILENT, "silent-fallback", "speed", "none", \
+      "from the second replay on calls run plain launches, and none is counted") \
+    B(RECAPTURE, "recapture-each", "speed", "none", \
+      "no captured graph is found again: each call captures, up to the limit") \
+    B(COPY_WEIGHTS, "copy-weights", "speed", "none", \
+      "each call copies weights to the device") \
+    B(REF_EPS, "ref-eps", "precision", "layer", \
+      "the float32 reference's RMSNorm adds 1e-5, not 1e-8") \
+    B(REF_MASK, "ref-mask", "mask", "time", \
+      "the float32 reference's time-wise attention sees one patch of the future") \
+    B(REF_SCALER, "ref-bessel", "scaler", "scaler", \
+      "both references: the causal scaler divides by n, not by n - 1")
+
+#define OD_FAULT_SHARED_LIST(S) \
+    S(CSV_MISSING, "csv-missing", "scaler", "none", \
+      "model, seen by test_model alone: a missing value of a CSV counts as 0") \
+    S(XPOS_INVERSE, "xpos-inverse", "position", "none", \
+      "model, seen by the golden vectors and test_model alone: xPos factors are their inverses") \
+    S(CONFIG_DEFAULT, "config-default", "scaler", "none", \
+      "model, seen by test_model alone: a config.json without scale_factor_exponent means 1, not 10") \
+    S(TRANSPOSED, "weights-transposed", "head", "none", \
+      "model, seen by the golden vectors and test_model alone: square weights of a file are transposed") \
+    S(RNG_PAIR, "rng-pair", "corner", "none", \
+      "model, seen by test_model alone: normal draws of a pair share half of their bits") \
+    S(COMPARE_LAST, "compare-last", "tail", "none", \
+      "oracles, seen by test_oracles alone: comparing leaves out the last element") \
+    S(NAN_EQUAL, "nan-equal", "nan", "none", \
+      "oracles, seen by test_oracles alone: NaN and Inf equal any number") \
+    S(SELF_RERUN, "rerun-itself", "corner", "none", \
+      "oracles, seen by test_oracles alone: determinism compares a run with itself") \
+    S(LIVE_ONCE, "live-once", "memory", "none", \
+      "oracles, seen by test_oracles alone: live bytes are read after the first two requests alone")
 
 #define OD_FAULT_GPU_LIST(G)
 /* clang-format on */
