@@ -176,7 +176,7 @@ enum od_status od_night_report(const od_night_totals *t, const char *title, cons
         put_findings(f, t);
         put_restarts(f, t);
         put_rest(f, t);
-        s = fclose(f) == 0 ? od_night_write(path, text, size, e) : OD_NO_MEMORY;
+        s = od_text_close(f, &text) ? od_night_write(path, text, size, e) : OD_NO_MEMORY;
     }
     if (s == OD_OK && !f) s = OD_NO_MEMORY;
     if (s == OD_NO_MEMORY) od_fail(e, s, "no memory for a report");

@@ -1,6 +1,8 @@
 /* Toto's config.json, as the official constructor takes it: the same keys, the same defaults, the same refusals. */
 #include "model/config.h"
 
+#include "model/json_memory.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -197,7 +199,10 @@ enum od_status od_config_parse(od_config *config, const char *json, size_t size,
     json_error_t at;
     warning[0] = 0;
     memset(config, 0, sizeof *config);
+    od_json_watch();
     json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &at);
+    if (!root && od_json_short())
+        return od_fail(e, OD_NO_MEMORY, "config.json: no memory to read %zu bytes of JSON", size);
     if (!root) return od_fail(e, OD_BAD_INPUT, "config.json: line %d, column %d: %s", at.line, at.column, at.text);
     reader r = {root, OD_OK, e};
     if (!json_is_object(root))

@@ -63,6 +63,7 @@ static double ulp_number(uint64_t ulp) {
 }
 
 static enum od_status fill_ulp(od_comparison *out, const od_tensor *ref, const od_tensor *fast, od_error *e) {
+    out->ulp_p50 = out->ulp_p99 = out->ulp_max = NAN; /* not known, where there is no memory */
     uint64_t *ulp = calloc(out->n ? out->n : 1, sizeof *ulp);
     if (!ulp) return od_fail(e, OD_NO_MEMORY, "no %zu bytes to rank the differences of %s", out->n * 8, ref->name);
     bool wide = ref->dtype == OD_F64 && fast->dtype == OD_F64;
@@ -70,7 +71,6 @@ static enum od_status fill_ulp(od_comparison *out, const od_tensor *ref, const o
         double r = at(ref, i), f = at(fast, i);
         ulp[i] = wide ? od_ulp_f64(r, f) : od_ulp_f32((float)r, (float)f);
     }
-    out->ulp_p50 = out->ulp_p99 = out->ulp_max = NAN;
     if (out->n) {
         qsort(ulp, out->n, sizeof *ulp, by_size);
         out->ulp_p50 = ulp_number(ulp[(out->n - 1) / 2]);

@@ -2,6 +2,7 @@
  * not read, nothing compared. With the option graph each call replays a graph or counts as a fallback. An engine
  * without `recapture` has no graphs: asking it for one is not vacuous. */
 #include <stdio.h>
+#include <string.h>
 
 #include "oracles/oracle.h"
 
@@ -25,6 +26,10 @@ static void judge(od_ruling *out, const od_evidence *ev) {
     }
     if (f->rolled_back && (o->graph || o->fused || o->autotune)) {
         od_rule(out, OD_INCONCLUSIVE, "OD_DISABLE_FAST rolled the engine back: what the case asks for was not run");
+        return;
+    }
+    if (f->math_mode && strcmp(f->math_mode, "?") == 0) {
+        od_rule(out, OD_INCONCLUSIVE, "what the fast path counted could not be asked");
         return;
     }
     if (o->graph && ev->setup->fast->recapture && f->replays == 0) {

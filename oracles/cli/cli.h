@@ -179,6 +179,9 @@ void od_append_word(char *text, size_t size, const char *word);
  * is missing, or the wrong kind of thing stands there; OD_IO: it may not be written. */
 enum od_status od_cli_writable(const char *path, bool folder, od_error *e);
 
+/* A path or a case's name for a terminal: on one line, without control characters. Results have it as it is. */
+void od_cli_show(char *out, size_t size, const char *path);
+
 /* A case's name: its file's, without folders and ".json". */
 void od_cli_stem(char *out, size_t size, const char *path);
 
@@ -245,8 +248,8 @@ typedef struct od_table_row {
 } od_table_row;
 
 /* One row for a judged case; required: oracles whose INCONCLUSIVE is told; finding: the file written for it, "" = none;
- * command: reproduces it. NULL texts on exhausted memory are printed empty. */
-void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, unsigned required, const char *finding,
+ * command: reproduces it. False: there was no memory for a text; the row may be printed and freed. */
+bool od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, unsigned required, const char *finding,
                        const char *command);
 void od_table_row_free(od_table_row *row);
 
