@@ -69,6 +69,8 @@ START_TEST(memory_says_whose_peak_exceeds_and_by_how_much) {
     peaks(1000, 100, 500, 100); /* 1100 over 600 */
     finds("memory", "peak", "-", 1100.0 / 600, 1.5,
           "host and device peak of 1100 bytes, plain path 600: more than 1.5 times");
+    peaks(0, 2, 0, 1);
+    finds("memory", "peak", "-", 2, 1.5, "device peak of 2 bytes, plain path 1: more than 1.5 times");
     peaks(0, 1, 10, 0); /* over nothing: no ratio */
     finds("memory", "peak", "-", 0, 1.5, "device peak of 1 bytes, plain path 0: more than 1.5 times");
 }
@@ -82,7 +84,7 @@ START_TEST(memory_passes_with_the_larger_of_both_ratios) {
     peaks(130, 100, 100, 100); /* 1; 230 over 200 */
     is("memory", OD_PASS, "");
     ck_assert_double_eq(r.value, 1.15);
-    peaks(1, 1, 1, 1);
+    peaks(0, 1, 0, 1); /* one byte is something */
     is("memory", OD_PASS, "");
     ck_assert_double_eq(r.value, 1);
 }
