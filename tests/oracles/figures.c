@@ -56,6 +56,16 @@ START_TEST(memory_says_what_a_witness_saw) {
 }
 END_TEST
 
+/* Timings stand behind the witnesses' bytes in the evidence, and grow here. */
+START_TEST(memory_takes_no_timings_for_bytes) {
+    ev.witnessed.n = OD_WITNESS_REPEAT;
+    ev.n_pair = OD_MAX_PAIR;
+    ev.per_pair = 1000000;
+    for (int i = 0; i < OD_MAX_PAIR; i++) ev.fast_seconds[i] = i + 1;
+    ck_assert_int_ne(ask("memory")->outcome, OD_FINDING);
+}
+END_TEST
+
 static void peaks(size_t host, size_t device, size_t plain_host, size_t plain_device) {
     live(false, (size_t[]){50, 50, 50}, 3);
     ev.plain_run.ran = true;
@@ -190,6 +200,18 @@ START_TEST(vacuity_says_what_was_not_done) {
 }
 END_TEST
 
+/* One layer that looks back in time has keys to keep. */
+START_TEST(vacuity_asks_for_the_cache_of_a_single_layer) {
+    ev.fast_end.replays = 1;
+    model.config.n_layer = 2;
+    model.config.space_every = 2;
+    ck_assert_uint_eq(od_config_time_layers(&model.config), 1);
+    finds("vacuity", "cache", "-", 0, 1, "a fixed cache was asked for, no decode call used it");
+    model.config.space_every = 1;
+    is("vacuity", OD_PASS, "");
+}
+END_TEST
+
 START_TEST(vacuity_says_what_was_not_compared) {
     ev.fast_end = (od_stats){.replays = 1, .cache_hits = 1};
     c.only_scaler = true;
@@ -249,6 +271,29 @@ START_TEST(captures_say_how_many_and_how_many_may_be) {
           "33 graphs were captured, 16 may be: a limit of 8, 1 re-captures asked for");
     ev.fast_stats.captures = ev.fast_end.captures = 16;
     is("captures", OD_PASS, "");
+}
+END_TEST
+
+/* Wherever it stands in the schedule; what stands behind its end is none of it. */
+START_TEST(captures_count_the_recaptures_of_the_schedule) {
+    const unsigned n = c.n_op;
+    ev.n_live = 2;
+    ev.n_played = 1;
+    ev.fast_stats.captures = ev.fast_end.captures = 99;
+    c.op[n].kind = OD_OP_RECAPTURE;
+    ask("captures");
+    ck_assert_double_eq(r.bound, 8);
+    for (unsigned at = 0; at <= n; at++) {
+        setup();
+        ev.n_live = 2;
+        ev.n_played = 1;
+        ev.fast_stats.captures = ev.fast_end.captures = 99;
+        c.n_op = n + 1;
+        c.op[n] = c.op[at];
+        c.op[at] = (od_op){.kind = OD_OP_RECAPTURE};
+        ask("captures");
+        ck_assert_double_eq(r.bound, 16);
+    }
 }
 END_TEST
 
@@ -401,6 +446,7 @@ Suite *suite_figures(void) {
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, memory_names_the_request_whose_bytes_grew);
     tcase_add_test(t, memory_says_what_a_witness_saw);
+    tcase_add_test(t, memory_takes_no_timings_for_bytes);
     tcase_add_test(t, memory_says_whose_peak_exceeds_and_by_how_much);
     tcase_add_test(t, memory_passes_with_the_larger_of_both_ratios);
     tcase_add_test(t, memory_that_nobody_counts_is_no_pass);
@@ -408,9 +454,11 @@ Suite *suite_figures(void) {
     tcase_add_test(t, speed_passes_where_three_quarters_are_within_the_bound);
     tcase_add_test(t, speed_says_why_nothing_was_timed);
     tcase_add_test(t, vacuity_says_what_was_not_done);
+    tcase_add_test(t, vacuity_asks_for_the_cache_of_a_single_layer);
     tcase_add_test(t, vacuity_says_what_was_not_compared);
     tcase_add_test(t, vacuity_is_open_where_the_engine_was_rolled_back_from_what_was_asked);
     tcase_add_test(t, captures_say_how_many_and_how_many_may_be);
+    tcase_add_test(t, captures_count_the_recaptures_of_the_schedule);
     tcase_add_test(t, captures_say_why_there_is_nothing_to_judge);
     tcase_add_test(t, consistency_says_where_bits_differ);
     tcase_add_test(t, consistency_says_by_how_much_the_contract_is_broken);
