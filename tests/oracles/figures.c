@@ -430,6 +430,23 @@ START_TEST(consistency_counts_what_holds_and_names_what_is_outside) {
 }
 END_TEST
 
+START_TEST(consistency_asks_for_no_length_of_a_reason) {
+    char reason[200];
+    strcpy(related(2, false)->outside, "x");
+    ck_assert_int_eq(od_related_outcome(&ev.related[2]), OD_SKIPPED);
+    snprintf(reason, sizeof reason, "0 of 1 relations hold; outside: %s (x)", od_relation_at(2)->name);
+    is("consistency", OD_SKIPPED, reason);
+}
+END_TEST
+
+/* The arbitration stands behind the relations in the evidence. */
+START_TEST(consistency_counts_relations_and_nothing_behind_them) {
+    memset(&ev.arbitration, 1, sizeof ev.arbitration);
+    related(OD_RELATIONS - 1, false);
+    is("consistency", OD_PASS, "1 of 1 relations hold");
+}
+END_TEST
+
 /* The gravest decides, wherever it stands, and of equals the first. */
 START_TEST(consistency_is_decided_by_the_first_of_the_gravest) {
     for (unsigned grave = 0; grave < OD_RELATIONS; grave++) {
@@ -465,6 +482,8 @@ Suite *suite_figures(void) {
     tcase_add_test(t, consistency_shows_the_error_by_decode_step);
     tcase_add_test(t, consistency_tells_refusals_from_trouble);
     tcase_add_test(t, consistency_counts_what_holds_and_names_what_is_outside);
+    tcase_add_test(t, consistency_asks_for_no_length_of_a_reason);
+    tcase_add_test(t, consistency_counts_relations_and_nothing_behind_them);
     tcase_add_test(t, consistency_is_decided_by_the_first_of_the_gravest);
     suite_add_tcase(s, t);
     return s;
