@@ -268,6 +268,9 @@ START_TEST(envelope_judges_the_comparison_that_uses_most_of_its_bounds) {
     is("envelope", OD_PASS, "");
     ck_assert_double_eq(r.value, 1e-7);
     ck_assert_double_eq(r.bound, 2.4e-7);
+    measures[0].mae = 2.16e-7; /* nine tenths by the one, and a sixteenth by the other */
+    is("envelope", OD_PASS, "");
+    ck_assert_double_eq(r.value, 2.16e-7);
     measures[2].mae = NAN;
     ck_assert_int_eq(ask("envelope")->outcome, OD_FINDING);
     ck_assert(isnan(r.value));
