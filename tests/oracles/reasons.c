@@ -289,6 +289,23 @@ START_TEST(envelope_judges_the_comparison_that_uses_most_of_its_bounds) {
 }
 END_TEST
 
+/* A key of too few takes the wider neighbour's bound, MAE that of fewer values, a single difference that of more: the
+ * healthy figures are those of the neighbour, by the same. */
+START_TEST(envelope_shows_the_figures_of_the_key_that_bounds) {
+    enveloped();
+    od_envelope_key *keys = envelope.key[OD_TENSOR_SCALE][OD_STEP_DECODE];
+    keys[1] = (od_envelope_key){1000, 6e-8, 1.1e-7, 2.1e-7, 4.1e-7};
+    keys[2].n = 0; /* of 17 to 64 values */
+    keys[3] = (od_envelope_key){1000, 7e-8, 1.2e-7, 3e-7, 5e-7};
+    measure(0, 4.5e-7, 1e-6);
+    ask("envelope");
+    ck_assert_ptr_nonnull(strstr(r.reason, " (healthy: p50 6e-08, p99.9 1.1e-07); "));
+    measure(0, 1e-7, 3.5e-6);
+    ask("envelope");
+    ck_assert_ptr_nonnull(strstr(r.reason, " (healthy: p50 3e-07, p99.9 5e-07); "));
+}
+END_TEST
+
 /* Keys of too few: the contract's bounds, and no healthy figures to show. */
 START_TEST(envelope_without_a_key_holds_the_contract) {
     enveloped();
@@ -318,6 +335,7 @@ Suite *suite_reasons(void) {
     tcase_add_test(t, determinism_names_the_play_that_came_to_no_end);
     tcase_add_test(t, envelope_names_place_values_and_bound);
     tcase_add_test(t, envelope_judges_the_comparison_that_uses_most_of_its_bounds);
+    tcase_add_test(t, envelope_shows_the_figures_of_the_key_that_bounds);
     tcase_add_test(t, envelope_without_a_key_holds_the_contract);
     suite_add_tcase(s, t);
     return s;
