@@ -271,6 +271,14 @@ START_TEST(envelope_judges_the_comparison_that_uses_most_of_its_bounds) {
     measures[0].mae = 2.16e-7; /* nine tenths by the one, and a sixteenth by the other */
     is("envelope", OD_PASS, "");
     ck_assert_double_eq(r.value, 2.16e-7);
+    measures[1].max_abs = 1e-7;
+    measures[1].step = OD_STEP_OWN; /* the same bounds: the first of equals is named */
+    ev.n_measure = 2;
+    measures[0].mae = measures[1].mae = 3e-7;
+    ck_assert_str_eq(ask("envelope")->step, "decode");
+    measures[0].mae = 1.2e-7;
+    ck_assert_str_eq(ask("envelope")->step, "own");
+    ev.n_measure = 3;
     measures[2].mae = NAN;
     ck_assert_int_eq(ask("envelope")->outcome, OD_FINDING);
     ck_assert(isnan(r.value));
