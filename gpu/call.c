@@ -34,7 +34,7 @@ static od_captured *find_graph(od_engine *en, const od_shape *shape) {
     for (size_t i = 0; i < en->n_graph; i++) {
         od_shape of = en->graphs[i].shape;
         const bool longer = of.n_patch < shape->n_patch && of.new_count < shape->new_count;
-        if (OD_FAULT_ON(SHAPE) && longer) of.n_patch = shape->n_patch, of.new_count = shape->new_count;
+        if (OD_FAULT_WHEN(SHAPE, longer)) of.n_patch = shape->n_patch, of.new_count = shape->new_count;
         if (memcmp(&of, shape, sizeof *shape) == 0) return &en->graphs[i];
     }
     return NULL;

@@ -138,7 +138,8 @@ static void attention(work *w, size_t layer) {
         .layer = at,
         .rope_rows = (uint32_t)w->en->n_position,
 #ifdef OD_FAULTS
-        .frozen_position = OD_FAULT_ON(FIFTH) && w->en->n_capture != 4 ? UINT32_MAX : (uint32_t)w->position,
+        .frozen_position =
+            od_fault_active() == OD_FAULT_FIFTH && w->en->n_capture != 4 ? UINT32_MAX : (uint32_t)w->position,
 #endif
     };
     LAUNCH(w, qkv, ((od_grid){(unsigned)w->tokens, 1, power_within(c->d_model, 8, 256), 0}), split);

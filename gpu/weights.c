@@ -6,8 +6,9 @@
 #include "gpu/fused_grid.h"
 
 enum {
-    ALIGN = 64, /* floats: every tensor begins at a multiple of 256 bytes */
-    CHUNK = 4   /* steps of a patch folded at a time: their outputs begin at multiples of 16 bytes */
+    ALIGN = 64,     /* floats: every tensor begins at a multiple of 256 bytes */
+    CHUNK = 4,      /* steps of a patch folded at a time: their outputs begin at multiples of 16 bytes */
+    LARGE = 8 << 20 /* floats of a model from which on locking its pages costs less than it gains */
 };
 
 /* One step's outputs: of df, loc, scale and, for a mixture, its logits. */
@@ -178,9 +179,13 @@ enum od_status od_engine_upload(od_engine *en, od_error *e) {
                                {(void **)&en->head_bias, outs * sizeof(float), "heads' biases"}};
     enum od_status status = en->ops->alloc_many(en->dev, slices, en->options.fused ? 5 : 3, e);
     if (status) return status;
+    const od_model *m = en->model;
+    const bool pinned = m->n_data >= LARGE && en->ops->pin(en->dev, m->data, m->n_data * sizeof *m->data);
     staging none = {0};
     status = en->options.fused ? upload_fused(en, e) : upload_all(en, &none, e);
     if (!status) status = en->ops->fill(en->dev, en->replaced, 0, sizeof(uint32_t), e);
-    if (!status) status = en->ops->sync(en->dev, e);
-    return status;
+    enum od_status synced =
+        en->ops->sync(en->dev, status ? NULL : e); /* also after a failure: copies may be under way */
+    if (pinned) en->ops->unpin(en->dev, m->data);
+    return status ? status : synced;
 }

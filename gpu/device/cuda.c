@@ -241,6 +241,8 @@ const od_device_ops *od_device_cuda(void) {
                                       .alloc = od_cuda_alloc,
                                       .alloc_many = od_cuda_alloc_many,
                                       .free = od_cuda_free,
+                                      .pin = od_cuda_pin,
+                                      .unpin = od_cuda_unpin,
                                       .upload = od_cuda_upload,
                                       .download = od_cuda_download,
                                       .download_rows = od_cuda_download_rows,

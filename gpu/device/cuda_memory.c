@@ -99,6 +99,25 @@ enum od_status od_cuda_alloc(od_device *dev, void **out, size_t bytes, const cha
     return od_cuda_alloc_many(dev, &slice, 1, e);
 }
 
+/* Refused under a limit of locked memory, or where somebody else locked it: the driver copies piece by piece then. */
+bool od_cuda_pin(od_device *dev, const void *memory, size_t bytes) {
+    union {
+        const void *given;
+        void *taken;
+    } m = {memory}; /* the runtime's interface knows no const; nothing is written */
+    const cudaError_t code = cudaHostRegister(m.taken, bytes, cudaHostRegisterDefault);
+    if (code != cudaSuccess) cudaGetLastError();
+    return code == cudaSuccess;
+}
+
+void od_cuda_unpin(od_device *dev, const void *memory) {
+    union {
+        const void *given;
+        void *taken;
+    } m = {memory};
+    if (cudaHostUnregister(m.taken) != cudaSuccess) cudaGetLastError();
+}
+
 enum od_status od_cuda_upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
     dev->checked = false;
     if (bytes <= OD_MAILBOX - dev->mailed) {

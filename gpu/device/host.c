@@ -223,6 +223,13 @@ static enum od_status capture_end(od_device *dev, od_graph **out, od_error *e) {
     return status;
 }
 
+static bool pin(od_device *dev, const void *memory, size_t bytes) {
+    return false;
+}
+
+static void unpin(od_device *dev, const void *memory) {
+}
+
 static enum od_status replay(od_device *dev, od_graph *graph, od_error *e) {
     for (size_t i = 0; i < od_host_graph_size(graph); i++) {
         od_node node;
@@ -261,6 +268,8 @@ const od_device_ops *od_device_host(void) {
                                       .alloc = device_alloc,
                                       .alloc_many = device_alloc_many,
                                       .free = device_free,
+                                      .pin = pin,
+                                      .unpin = unpin,
                                       .upload = upload,
                                       .download = download,
                                       .download_rows = download_rows,

@@ -40,7 +40,7 @@ OD_DEVICE void od_attend(const od_attend_args &a, od_block &b, const float *q, f
                 for (uint32_t j = 0; j < n; j++)
                     if (score[j] > m) m = score[j];
                 run[2] = m == -INFINITY ? 1.0f : expf(run[0] - m);
-                if (OD_KERNEL_FAULT(b, RESCALE) && base > 0) run[2] = 1.0f;
+                if (OD_KERNEL_FAULT_WHEN(b, RESCALE, base > 0)) run[2] = 1.0f;
                 run[0] = m;
             }
         }

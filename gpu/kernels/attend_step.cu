@@ -61,7 +61,7 @@ OD_DEVICE Step step_of(const od_attend_step_args &a, const od_block &b) {
     s.out = static_cast<float *>(c->scratch[OD_SCRATCH_ATTENDED]) + (uint64_t)row * s.width + h * a.d_head;
     s.n_key = c->position + 1;
     s.slot = position;
-    if (OD_KERNEL_FAULT(b, CACHE_POS) && c->position > 0) s.slot -= 1;
+    if (OD_KERNEL_FAULT_WHEN(b, CACHE_POS, c->position > 0)) s.slot -= 1;
     s.rotary = od_rotary_at(*c, a.d_head, position, c->center);
     return s;
 }

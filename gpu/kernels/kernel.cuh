@@ -28,11 +28,16 @@ struct od_block {
 #endif
 };
 
-#ifdef OD_FAULTS
-#define OD_KERNEL_FAULT(b, tag) ((b).fault == OD_FAULT_##tag)
+/* Is this planted fault on, and does its condition hold? tests/faults/fault.h. */
+#ifndef OD_FAULTS
+#define OD_KERNEL_FAULT_WHEN(b, tag, condition) (false && (condition))
+#elif defined(__CUDACC__)
+#define OD_KERNEL_FAULT_WHEN(b, tag, condition) ((b).fault == OD_FAULT_##tag && (condition))
 #else
-#define OD_KERNEL_FAULT(b, tag) false
+#define OD_KERNEL_FAULT_WHEN(b, tag, condition)                                                                        \
+    ((b).fault == OD_FAULT_##tag && od_fault_reach() && (condition) && od_fault_trigger())
 #endif
+#define OD_KERNEL_FAULT(b, tag) OD_KERNEL_FAULT_WHEN(b, tag, true)
 
 template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
     T *p = reinterpret_cast<T *>(b.shared + b.used);

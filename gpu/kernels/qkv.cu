@@ -23,10 +23,10 @@ OD_KERNEL(qkv, struct od_qkv_args) {
     const float *qkv = a.qkv + (uint64_t)b.x * 3 * a.n_head * a.d_head;
     uint32_t position = c->position + i, slot = position;
 #ifdef OD_FAULTS
-    const bool fifth = OD_KERNEL_FAULT(b, FIFTH) && a.frozen_position != UINT32_MAX;
+    const bool fifth = OD_KERNEL_FAULT_WHEN(b, FIFTH, a.frozen_position != UINT32_MAX);
     if (OD_KERNEL_FAULT(b, FROZEN) || fifth) position = slot = a.frozen_position + i;
 #endif
-    if (OD_KERNEL_FAULT(b, CACHE_POS) && c->position > 0) slot -= 1;
+    if (OD_KERNEL_FAULT_WHEN(b, CACHE_POS, c->position > 0)) slot -= 1;
     const bool time = a.cosine != NULL;
     const od_rotary r = time ? od_rotary_at(a, a.d_head, position, c->center) : od_rotary();
     OD_PHASE(t, b) {

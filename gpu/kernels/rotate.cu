@@ -53,7 +53,7 @@ OD_KERNEL_EARLY(rotate, struct od_rotate_args) {
 #ifdef OD_FAULTS
             if (OD_KERNEL_FAULT(b, FROZEN)) position = slot = a.frozen_position + i;
 #endif
-            if (OD_KERNEL_FAULT(b, CACHE_POS) && c->position > 0) slot -= 1;
+            if (OD_KERNEL_FAULT_WHEN(b, CACHE_POS, c->position > 0)) slot -= 1;
             const od_rotary r = od_rotary_at(*c, a.d_head, position, c->center);
             const Token x = token_of(a, c, token, slot);
             if (a.d_head % 4 == 0)

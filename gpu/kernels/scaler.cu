@@ -5,7 +5,7 @@ OD_DEVICE void global_statistics(const od_scaler_args &a, const od_block &b, con
                                  uint32_t n, od_scaler_state *s) {
     double weight = 0, sum = 0, square = 0;
     for (uint32_t t = 0; t < n; t++) {
-        const bool counts = OD_KERNEL_FAULT(b, LAST) && t == n - 1 && n % 32 == 0;
+        const bool counts = OD_KERNEL_FAULT_WHEN(b, LAST, t == n - 1 && n % 32 == 0);
         const double w = counts ? 1 : mask[t];
         weight = od_add64(weight, w);
         sum = od_add64(sum, od_mul64(w, x[t]));
@@ -38,7 +38,7 @@ OD_KERNEL(scaler, struct od_scaler_args) {
                 od_scaler_reset(&s);
                 if (a.kind == STD_MEAN || a.stabilize) global_statistics(a, b, x, mask, c->prefix, &s);
             }
-            if (OD_KERNEL_FAULT(b, CARRY) && c->first_step > c->prefix) od_scaler_reset(&s);
+            if (OD_KERNEL_FAULT_WHEN(b, CARRY, c->first_step > c->prefix)) od_scaler_reset(&s);
             const uint32_t end = c->first_step + a.last_count;
             for (uint32_t i = c->first_step; i < end; i++) {
                 if (a.kind == STD_MEAN) {

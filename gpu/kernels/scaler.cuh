@@ -50,7 +50,7 @@ OD_DEVICE void od_scaler_global(const Args &a, const od_block &b, double sum, do
                                 od_scaler_state *s) {
     const double mean = od_scaler_mean(sum, weight);
     if (weight < 1) weight = 1;
-    if (OD_KERNEL_FAULT(b, SCALER) && weight > 1) weight -= 1;
+    if (OD_KERNEL_FAULT_WHEN(b, SCALER, weight > 1)) weight -= 1;
     const double scale = sqrt(od_add64(square / weight, a.minimum));
     s->loc = mean;
     s->scale = scale;
