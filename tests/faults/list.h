@@ -78,7 +78,7 @@
       "cache off: the graph of a context also serves decodes that end at as many patches") \
     B(WARM_UP, "graph-warm-up", "graph", "scaler", \
       "a decode that is captured was run once before, to warm up: the session's state moves twice") \
-    B(STALE_GRAPH, "graph-stale-scratch", "graph", "embedding", \
+    B(STALE_GRAPH, "graph-stale-scratch", "graph", "scaler", \
       "graphs outlive the scratch that a larger session replaced, and read their windows there") \
     B(NINTH, "ninth-capture", "corner", "heads", \
       "the ninth graph of an engine lacks its last kernel") \
