@@ -151,19 +151,19 @@
       "global statistics end where the first context of the session did, whatever was reset since") \
     B(SAME_COUNT, "window-stale", "cache", "scaler", \
       "a context as long as the one before the reset is taken to be staged already") \
-    B(PAD_RIGHT, "pad-right", "mask", "scaler", \
+    B(PAD_RIGHT, "pad-right", "mask", "embedding", \
       "a context that is no whole number of patches is padded at its end") \
     B(KEY_STEP, "graph-key-step", "graph", "time", \
       "fused: a prefill's graph also serves decode steps of its bucket") \
     B(KEY_COUNT, "graph-key-count", "graph", "scaler", \
       "cache off: the graph of a context also serves decodes that end at as many patches") \
-    B(WARM_UP, "graph-warm-up", "graph", "scaler", \
+    B(WARM_UP, "graph-warm-up", "graph", "embedding", \
       "a decode that is captured was run once before, to warm up: the session's state moves twice") \
-    B(STALE_GRAPH, "graph-stale-scratch", "graph", "embedding", \
+    B(STALE_GRAPH, "graph-stale-scratch", "graph", "scaler", \
       "graphs outlive the scratch that a larger session replaced, and read their windows there") \
     B(NINTH, "ninth-capture", "corner", "heads", \
       "the ninth graph of an engine lacks its last kernel") \
-    B(MEAN_OF, "feedback-session", "corner", "scaler", \
+    B(MEAN_OF, "feedback-session", "corner", "embedding", \
       "an own patch is the forecast of the session that was opened last") \
     B(THIRD_RESET, "third-reset", "corner", "scaler", \
       "from a session's third reset on the first step of a context is what stood there in the staging") \
