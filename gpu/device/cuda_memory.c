@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "faults/fault.h"
+
 /* The runtime remembers an error until it is asked: one that is reported here must not be found again after the next
  * kernel's launch. Sticky ones (an illegal access) come back by themselves. */
 enum od_status od_cuda_failed(cudaError_t code, const char *what, od_error *e) {
@@ -134,7 +136,7 @@ enum od_status od_cuda_download_rows(od_device *dev, const od_rows_copy *rows, s
         else
             CUDA(cudaMemcpyAsync(to, r->from, r->n * r->bytes, cudaMemcpyDeviceToHost, dev->streams[0]), "download");
     }
-    CUDA(cudaStreamSynchronize(dev->streams[0]), "download");
+    if (!OD_FAULT_ON(GPU_EARLY)) CUDA(cudaStreamSynchronize(dev->streams[0]), "download");
     mailed = dev->mailed;
     for (size_t i = 0; i < n; i++) {
         const size_t bytes = rows[i].n * rows[i].bytes;

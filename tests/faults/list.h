@@ -160,7 +160,7 @@
       "cache off: the graph of a context also serves decodes that end at as many patches") \
     B(WARM_UP, "graph-warm-up", "graph", "scaler", \
       "a decode that is captured was run once before, to warm up: the session's state moves twice") \
-    B(STALE_GRAPH, "graph-stale-scratch", "graph", "input", \
+    B(STALE_GRAPH, "graph-stale-scratch", "graph", "scaler", \
       "graphs outlive the scratch that a larger session replaced, and read their windows there") \
     B(NINTH, "ninth-capture", "corner", "heads", \
       "the ninth graph of an engine lacks its last kernel") \
@@ -223,7 +223,19 @@
     S(LIVE_ONCE, "live-once", "memory", "none", \
       "oracles, seen by test_oracles alone: live bytes are read after the first two requests alone")
 
-#define OD_FAULT_GPU_LIST(G)
+#define OD_FAULT_GPU_LIST(G) \
+    G(GPU_TF32, "gpu-tf32", "precision", "layer", \
+      "plain: cuBLASLt products round to TF32") \
+    G(GPU_EVENT, "gpu-event", "graph", "heads", \
+      "plain launches: stream 0 does not wait for the heads on the side streams") \
+    G(GPU_BARRIER, "gpu-barrier", "order", "layer", \
+      "fused chain: RMSNorm's sums are read without waiting for the warps that write them") \
+    G(GPU_ATOMIC, "gpu-atomic", "order", "layer", \
+      "fused chain: RMSNorm's sum of squares is one float that all threads add to as they come") \
+    G(GPU_COPY, "gpu-copy", "order", "time", \
+      "fused attention by tiles: scores are computed before the copies of queries and keys are waited for") \
+    G(GPU_EARLY, "gpu-early-read", "order", "heads", \
+      "answers are read before their copies from the device are waited for")
 /* clang-format on */
 
 #endif
