@@ -158,7 +158,7 @@
       "fused: a prefill's graph also serves decode steps of its bucket") \
     B(KEY_COUNT, "graph-key-count", "graph", "scaler", \
       "cache off: the graph of a context also serves decodes that end at as many patches") \
-    B(WARM_UP, "graph-warm-up", "graph", "scaler", \
+    B(WARM_UP, "graph-warm-up", "graph", "embedding", \
       "a decode that is captured was run once before, to warm up: the session's state moves twice") \
     B(STALE_GRAPH, "graph-stale-scratch", "graph", "scaler", \
       "graphs outlive the scratch that a larger session replaced, and read their windows there") \
