@@ -5,15 +5,16 @@
  * among them).
  *
  * HOSTILE_SERVE="IN OUT", two descriptors: a line "n how" from IN forks before main, and the child runs main with the
- * n-th allocation failing (n = 0: none), its stdout and stderr in files of these names. how is a sum: 1, all behind it
- * fail too; 2, only the twin's device memory is counted. "wait-status failed calls" goes to OUT. So thousands of runs
- * start no program anew. HOSTILE_CLOCK=1 sets the clock back by an hour with each look at it. HOSTILE_AT=SUFFIX
- * HOSTILE_DO=COMMAND runs a shell command before the first file whose path ends so is opened. What the program starts
- * is left alone. */
+ * n-th allocation failing (n = 0: none), its stdout and stderr in files of these names. how is a sum: 1, behind it
+ * there is only what is given back; 2, only the twin's device memory is counted. "wait-status failed calls" goes to
+ * OUT. So thousands of runs start no program anew. HOSTILE_CLOCK=1 sets the clock back by an hour with each look at it.
+ * HOSTILE_AT=SUFFIX HOSTILE_DO=COMMAND runs a shell command before the first file whose path ends so is opened. What
+ * the program starts is left alone. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -47,24 +48,42 @@ static void trace(void) {
     fail_at = keep;
 }
 
-static int refuse_of(int device) {
+/* A lasting want of memory: what is given back, and no more, can be had again. */
+static atomic_long room;
+
+static int has_room(size_t size) {
+    const long left = atomic_fetch_sub(&room, (long)size);
+    if (size < 1 << 30 && left >= (long)size) return 1;
+    atomic_fetch_add(&room, (long)size);
+    return 0;
+}
+
+static void give_back(void *block) {
+    if (shared && lasting && fail_at && block && atomic_load(&shared->calls) >= fail_at)
+        atomic_fetch_add(&room, (long)malloc_usable_size(block));
+}
+
+static int refuse_of(int device, size_t size) {
     if (!shared || (device_alone && !device)) return 0;
     const unsigned long n = atomic_fetch_add(&shared->calls, 1) + 1;
-    if (!fail_at || n < fail_at || (n > fail_at && !lasting)) return 0;
+    if (!fail_at || n < fail_at || (n > fail_at && (!lasting || has_room(size)))) return 0;
     atomic_fetch_add(&shared->failed, 1);
     if (n == fail_at) trace();
     errno = ENOMEM;
     return 1;
 }
 
-static int refuse(void) {
-    return refuse_of(0);
+static int refuse(size_t size) {
+    return refuse_of(0, size);
 }
 
+/* What is defined here is declared by others, or by nobody. */
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #ifdef HOSTILE_WRAP
 #define NAME(f) __wrap_##f
 #define REAL(f) __real_##f
 void *__real_malloc(size_t size);
+void __real_free(void *block);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *old, size_t size);
 void *__real_aligned_alloc(size_t align, size_t size);
@@ -77,21 +96,21 @@ int __real_main(int argc, char **argv, char **envp);
 void *NAME(malloc)(size_t size);
 
 char *NAME(strdup)(const char *s) {
-    return refuse() ? NULL : REAL(strdup)(s);
+    return refuse(strlen(s) + 1) ? NULL : REAL(strdup)(s);
 }
 
 char *NAME(strndup)(const char *s, size_t n) {
-    return refuse() ? NULL : REAL(strndup)(s, n);
+    return refuse(n + 1) ? NULL : REAL(strndup)(s, n);
 }
 
 int NAME(vasprintf)(char **out, const char *format, va_list args) {
-    return refuse() ? -1 : REAL(vasprintf)(out, format, args);
+    return refuse(4096) ? -1 : REAL(vasprintf)(out, format, args);
 }
 
 int NAME(asprintf)(char **out, const char *format, ...);
 int NAME(asprintf)(char **out, const char *format, ...) {
     va_list args;
-    if (refuse()) return -1;
+    if (refuse(4096)) return -1;
     va_start(args, format);
     const int n = REAL(vasprintf)(out, format, args);
     va_end(args);
@@ -99,12 +118,13 @@ int NAME(asprintf)(char **out, const char *format, ...) {
 }
 
 FILE *NAME(open_memstream)(char **text, size_t *size) {
-    return refuse() ? NULL : REAL(open_memstream)(text, size);
+    return refuse(8192) ? NULL : REAL(open_memstream)(text, size);
 }
 #else
 #define NAME(f)              f
 #define REAL(f)              __libc_##f
 void *__libc_malloc(size_t size);
+void __libc_free(void *block);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t align, size_t size);
@@ -115,32 +135,37 @@ static void *__libc_mmap(void *at, size_t size, int prot, int flags, int fd, off
 }
 
 int posix_memalign(void **out, size_t align, size_t size) {
-    if (refuse()) return ENOMEM;
+    if (refuse(size)) return ENOMEM;
     *out = __libc_memalign(align, size);
     return *out ? 0 : ENOMEM;
 }
 #endif
 
 void *NAME(malloc)(size_t size) {
-    return refuse() ? NULL : REAL(malloc)(size);
+    return refuse(size) ? NULL : REAL(malloc)(size);
+}
+
+void NAME(free)(void *block) {
+    give_back(block);
+    REAL(free)(block);
 }
 
 void *NAME(calloc)(size_t n, size_t size) {
-    return refuse() ? NULL : REAL(calloc)(n, size);
+    return refuse(n * size) ? NULL : REAL(calloc)(n, size);
 }
 
 void *NAME(realloc)(void *old, size_t size) {
-    return refuse() ? NULL : REAL(realloc)(old, size);
+    return refuse(size) ? NULL : REAL(realloc)(old, size);
 }
 
 void *NAME(aligned_alloc)(size_t align, size_t size) {
-    return refuse_of(1) ? NULL : REAL(aligned_alloc)(align, size);
+    return refuse_of(1, size) ? NULL : REAL(aligned_alloc)(align, size);
 }
 
 /* OpenBLAS' own buffer is given: it would ask for it forever (ref/blas.h, which looks before it, and is refused). */
 void *NAME(mmap)(void *at, size_t size, int prot, int flags, int fd, off_t offset) {
     const int blas = size == 128 << 20 && !(flags & MAP_NORESERVE);
-    return !blas && refuse() ? MAP_FAILED : REAL(mmap)(at, size, prot, flags, fd, offset);
+    return !blas && refuse(size) ? MAP_FAILED : REAL(mmap)(at, size, prot, flags, fd, offset);
 }
 
 /* In the child: to its own files, a limit of its time, and from here on allocations are counted. */
