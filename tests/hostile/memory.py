@@ -3,7 +3,7 @@ import json
 import os
 import re
 import resource
-import shutil
+import signal
 
 from harness import ABSENT, SOURCE, Server, Skip, case, condition
 
@@ -71,12 +71,16 @@ class Sweep:
     def __init__(self, place, words, environment=None):
         self.place, self.words, self.environment = place, words, environment
         self.runs = self.passed = 0
-        self.ends, self.wrong = {}, []
+        self.ends, self.wrong, self.libc = {}, [], 0
 
     def judge(self, n, end, good, clean):
         place = self.place
         out, err = place_said = self.server.said()
         what = f"allocation {n} of {' '.join(map(str, self.words))}: exit {end}\n{place_said[0][-1500:]}{err}"
+        if end == -signal.SIGSEGV and not out + err and self.words[0] in ("replay", "corpus"):
+            self.libc += 1  # glibc's fts_open (2.36) crashes where its last allocation fails: before anything was read or written
+            assert self.libc == 1 and not results(place), what
+            return
         assert end in (clean, 3) or (clean == 1 and end in (1, 3)), what
         place.whole(what)
         now = results(place)
