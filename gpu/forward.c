@@ -138,7 +138,8 @@ static void attention(work *w, size_t layer) {
         .layer = at,
         .rope_rows = (uint32_t)w->en->n_position,
 #ifdef OD_FAULTS
-        .frozen_position = OD_FAULT_ON(FIFTH) && w->en->n_capture != 4 ? UINT32_MAX : (uint32_t)w->position,
+        .frozen_position =
+            od_fault_active() == OD_FAULT_FIFTH && w->en->n_capture != 4 ? UINT32_MAX : (uint32_t)w->position,
 #endif
     };
     LAUNCH(w, qkv, ((od_grid){(unsigned)w->tokens, 1, power_within(c->d_model, 8, 256), 0}), split);
@@ -220,6 +221,9 @@ static void head(work *w) {
                                .patch = (uint32_t)w->c->patch,
                                .n_component = args.n_component,
                                .mixture = w->c->mixture};
+#ifdef OD_FAULTS
+    if (OD_FAULT_WHEN(NINTH, w->en->ninth)) return;
+#endif
     LAUNCH(w, mean, cover(w->rows * w->c->patch), mean);
 }
 
@@ -239,6 +243,9 @@ enum od_status od_forward(od_engine *en, const od_shape *shape, size_t position,
         attention(&w, layer);
         mlp(&w, layer);
         if (en->options.hidden) keep(&w, layer);
+#ifdef OD_FAULTS
+        if (OD_FAULT_WHEN(SYNC_LAYER, !en->recording)) en->ops->sync(en->dev, NULL);
+#endif
     }
     head(&w);
     return w.status;

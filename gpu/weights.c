@@ -1,13 +1,16 @@
 /* The weights on the device: as the model has them, or, for the fused kernels, with the QKV features in the order (3,
  * H, d), the heads as one matrix, and the unembedding folded into it where there are no more weights for it. */
+#include <stdatomic.h>
 #include <string.h>
 
+#include "faults/fault.h"
 #include "gpu/engine.h"
 #include "gpu/fused_grid.h"
 
 enum {
-    ALIGN = 64, /* floats: every tensor begins at a multiple of 256 bytes */
-    CHUNK = 4   /* steps of a patch folded at a time: their outputs begin at multiples of 16 bytes */
+    ALIGN = 64,     /* floats: every tensor begins at a multiple of 256 bytes */
+    CHUNK = 4,      /* steps of a patch folded at a time: their outputs begin at multiples of 16 bytes */
+    LARGE = 8 << 20 /* floats of a model from which on locking its pages costs less than it gains */
 };
 
 /* One step's outputs: of df, loc, scale and, for a mixture, its logits. */
@@ -77,6 +80,11 @@ static enum od_status upload_all(od_engine *en, staging *st, od_error *e) {
     for (size_t i = 0; i < m->n_weight && !status; i++) {
         const od_weight_spec *spec = &m->weights[i];
         if (is_in_head(en, spec->kind)) continue;
+#ifdef OD_FAULTS
+        const bool last = spec->kind == OD_W_MLP_OUT_BIAS && spec->layer + 1 == m->config.n_layer;
+        static atomic_uint lives;
+        if (OD_FAULT_WHEN(SECOND_LIFE, last && atomic_fetch_add(&lives, 1) > 0)) continue;
+#endif
         if (en->options.fused && (spec->kind == OD_W_QKV || spec->kind == OD_W_QKV_BIAS))
             status = upload_ordered(en, st, i, e);
         else
@@ -178,9 +186,13 @@ enum od_status od_engine_upload(od_engine *en, od_error *e) {
                                {(void **)&en->head_bias, outs * sizeof(float), "heads' biases"}};
     enum od_status status = en->ops->alloc_many(en->dev, slices, en->options.fused ? 5 : 3, e);
     if (status) return status;
+    const od_model *m = en->model;
+    const bool pinned = m->n_data >= LARGE && en->ops->pin(en->dev, m->data, m->n_data * sizeof *m->data);
     staging none = {0};
     status = en->options.fused ? upload_fused(en, e) : upload_all(en, &none, e);
     if (!status) status = en->ops->fill(en->dev, en->replaced, 0, sizeof(uint32_t), e);
-    if (!status) status = en->ops->sync(en->dev, e);
-    return status;
+    enum od_status synced =
+        en->ops->sync(en->dev, status ? NULL : e); /* also after a failure: copies may be under way */
+    if (pinned) en->ops->unpin(en->dev, m->data);
+    return status ? status : synced;
 }

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "faults/fault.h"
+
 /* What the official constructor takes; the last one is read by its checkpoint loader alone (it names a spelling of
  * the MLP's weights, and od_model_load takes both). */
 static const char *const known_keys[] = {"patch_size",
@@ -151,7 +153,8 @@ static void read_scaler(reader *r, od_config *c) {
     bool stabilize = read_flag(r, "stabilize_with_global", true);
     c->stabilize = stabilize && c->scaler == OD_SCALER_CAUSAL_PATCH_STD_MEAN;
     const json_t *exponent = look(r, "scale_factor_exponent");
-    c->scale_exponent = exponent ? read_number(r, "scale_factor_exponent", exponent) : 10;
+    const double absent = OD_FAULT_ON(CONFIG_DEFAULT) ? 1 : 10;
+    c->scale_exponent = exponent ? read_number(r, "scale_factor_exponent", exponent) : absent;
 }
 
 static void read_distribution(reader *r, od_config *c) {

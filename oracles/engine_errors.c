@@ -3,19 +3,16 @@
  * "wrong": that skips the case. */
 #include "oracles/oracle.h"
 
-static const struct attempt_name {
-    const char *what;
-    bool fast;
-} names[] = {{"the reference", false},
-             {"the fast path", true},
-             {"the fast path after a reset", true},
-             {"the fast path with new sessions", true},
-             {"a fresh engine of the fast path", true},
-             {"the fast path in a fresh process", true},
-             {"the plain path", true},
-             {"the arbiter", false},
-             {"the reference, being closed", false},
-             {"the fast path, being closed", true}};
+static const char *const names[] = {"the reference",
+                                    "the fast path",
+                                    "the fast path after a reset",
+                                    "the fast path with new sessions",
+                                    "a fresh engine of the fast path",
+                                    "the fast path in a fresh process",
+                                    "the plain path",
+                                    "the arbiter",
+                                    "the reference, being closed",
+                                    "the fast path, being closed"};
 enum { ATTEMPTS = sizeof names / sizeof names[0] };
 
 static const od_attempt *attempt(const od_evidence *ev, int i) {
@@ -53,11 +50,11 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         if (!run->ran || run->status == OD_OK) continue;
         const char *text = run->error.text;
         if (subject_of(run->status)) {
-            od_rule_finding(out, subject_of(run->status), step_of(run), 0, 0, "%s: %s", names[i].what, text);
+            od_rule_finding(out, subject_of(run->status), step_of(run), 0, 0, "%s: %s", names[i], text);
             return;
         }
         if (run->status != OD_BAD_INPUT) {
-            od_rule(out, run->status == OD_UNSUPPORTED ? OD_SKIPPED : OD_ERROR, "%s: %s", names[i].what, text);
+            od_rule(out, run->status == OD_UNSUPPORTED ? OD_SKIPPED : OD_ERROR, "%s: %s", names[i], text);
             return;
         }
         if (i == 0 && ev->fast_run.ran && ev->fast_run.status == OD_BAD_INPUT) {
@@ -65,7 +62,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
             return;
         }
         if (i == 0 && ev->fast_run.status != OD_OK) continue;
-        od_rule_finding(out, "refusal", step_of(run), 0, 0, "only %s refuses: %s", names[i].what, text);
+        od_rule_finding(out, "refusal", step_of(run), 0, 0, "only %s refuses: %s", names[i], text);
         return;
     }
     od_rule(out, OD_PASS, "%s", "");

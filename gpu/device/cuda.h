@@ -47,6 +47,8 @@ enum od_status od_cuda_failed(cudaError_t code, const char *what, od_error *e);
 enum od_status od_cuda_alloc(od_device *dev, void **out, size_t bytes, const char *what, od_error *e);
 enum od_status od_cuda_alloc_many(od_device *dev, const od_slice *slices, size_t n, od_error *e);
 enum od_status od_cuda_free(od_device *dev, void *data, od_error *e);
+bool od_cuda_pin(od_device *dev, const void *memory, size_t bytes);
+void od_cuda_unpin(od_device *dev, const void *memory);
 enum od_status od_cuda_upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e);
 enum od_status od_cuda_download(od_device *dev, void *to, const void *from, size_t bytes, od_error *e);
 enum od_status od_cuda_download_rows(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e);

@@ -29,6 +29,8 @@ typedef struct od_device_stats {
     size_t live, peak;     /* bytes asked for, without guard bands */
     size_t used;           /* bytes in use on the device as its driver says, by anybody; the twin's own, with bands */
     uint64_t launches;     /* kernels and products, also as nodes of a replay */
+    uint64_t waits;        /* of the host for the device */
+    uint64_t copied;       /* bytes, by upload */
     const char *math_mode; /* of products: as the library reports it, or our own product's method */
     const char *name;      /* of the device */
 } od_device_stats;
@@ -63,6 +65,11 @@ typedef struct od_device_ops {
     /* Frees, and checks the guard bands: OD_DEVICE_FAULT names the buffer that was overrun (it is freed all the same).
      */
     enum od_status (*free)(od_device *dev, void *buffer, od_error *e);
+    /* Locks host memory in its pages until unpin, where the system lets it: uploads from it are twice as fast, and go
+     * on behind the call, so that a sync stands before unpin. False where nothing was locked; then unpin is not to
+     * follow. Engines of one process take turns. */
+    bool (*pin)(od_device *dev, const void *memory, size_t bytes);
+    void (*unpin)(od_device *dev, const void *memory);
     enum od_status (*upload)(od_device *dev, void *to, const void *from, size_t bytes, od_error *e);   /* stream 0 */
     enum od_status (*download)(od_device *dev, void *to, const void *from, size_t bytes, od_error *e); /* synchronous */
     enum od_status (*download_rows)(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e);  /* n at once */

@@ -111,18 +111,21 @@ static enum od_status device_free(od_device *dev, void *data, od_error *e) {
 
 static enum od_status upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
     assert(!dev->recording);
+    dev->stats.copied += bytes;
     if (bytes) memcpy(to, from, bytes);
     return OD_OK;
 }
 
 static enum od_status download(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
     assert(!dev->recording);
+    dev->stats.waits++;
     if (bytes) memcpy(to, from, bytes);
     return OD_OK;
 }
 
 static enum od_status download_rows(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e) {
     assert(!dev->recording);
+    dev->stats.waits++;
     for (size_t i = 0; i < n; i++)
         for (size_t r = 0; r < rows[i].n; r++)
             memcpy((char *)rows[i].to + r * rows[i].bytes, (const char *)rows[i].from + r * rows[i].apart,
@@ -223,6 +226,13 @@ static enum od_status capture_end(od_device *dev, od_graph **out, od_error *e) {
     return status;
 }
 
+static bool pin(od_device *dev, const void *memory, size_t bytes) {
+    return false;
+}
+
+static void unpin(od_device *dev, const void *memory) {
+}
+
 static enum od_status replay(od_device *dev, od_graph *graph, od_error *e) {
     for (size_t i = 0; i < od_host_graph_size(graph); i++) {
         od_node node;
@@ -237,6 +247,7 @@ static void graph_free(od_device *dev, od_graph *graph) {
 }
 
 static enum od_status sync_all(od_device *dev, od_error *e) {
+    dev->stats.waits++;
     if (dev->broken.status != OD_OK) return od_fail(e, dev->broken.status, "%s", dev->broken.text);
     for (const od_buffer *b = dev->buffers.first; b; b = b->next) {
         enum od_status status = check_bands(b, e);
@@ -261,6 +272,8 @@ const od_device_ops *od_device_host(void) {
                                       .alloc = device_alloc,
                                       .alloc_many = device_alloc_many,
                                       .free = device_free,
+                                      .pin = pin,
+                                      .unpin = unpin,
                                       .upload = upload,
                                       .download = download,
                                       .download_rows = download_rows,

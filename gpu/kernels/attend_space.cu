@@ -26,9 +26,12 @@ OD_KERNEL(attend_space, struct od_attend_args) {
     const uint64_t first = row / a.variates * a.variates; /* row of variate 0 in this batch row */
     const uint64_t stride = (uint64_t)a.n_head * a.n_patch * a.d_head;
     const uint64_t at = ((uint64_t)h * a.n_patch + i) * a.d_head;
-    const uint64_t variate = row - first, of = OD_KERNEL_FAULT(b, TILE) && variate % 16 == 15 ? variate - 1 : variate;
+    const uint64_t variate = row - first,
+                   of = OD_KERNEL_FAULT_WHEN(b, TILE, variate % 16 == 15) ? variate - 1 : variate;
     const int32_t *id = c->id + first * c->patch_stride + c->position + i;
     const SpaceKeys keys = {a.k + first * stride + at, a.v + first * stride + at, id, stride, c->patch_stride,
                             id[of * c->patch_stride],  OD_KERNEL_FAULT(b, GROUP)};
-    od_attend(a, b, a.q + row * stride + at, a.out + ((uint64_t)b.x * a.n_head + h) * a.d_head, a.variates, keys);
+    const bool less = OD_KERNEL_FAULT_WHEN(b, VARIATES, a.variates > 1 && a.variates % 16 == 1);
+    const uint32_t n_key = less ? a.variates - 1 : a.variates;
+    od_attend(a, b, a.q + row * stride + at, a.out + ((uint64_t)b.x * a.n_head + h) * a.d_head, n_key, keys);
 }

@@ -90,7 +90,7 @@ OD_DEVICE float front_take(const front_row &f, uint32_t t, uint8_t *w) {
 OD_DEVICE front_row front_row_of(const od_front_args &a, const od_block &b, const od_call *c, uint64_t row) {
     const uint64_t at = row * c->step_stride, in = row * c->new_count;
     const bool anew = c->first_step == 0;
-    const uint64_t fed = OD_KERNEL_FAULT(b, FEEDBACK) && row > 0 ? row - 1 : row;
+    const uint64_t fed = OD_KERNEL_FAULT_WHEN(b, FEEDBACK, row > 0) ? row - 1 : row;
     front_row f;
     f.value = c->value + at;
     f.mask = c->mask + at;
@@ -119,7 +119,7 @@ OD_DEVICE void front_begin(const od_front_args &a, const od_block &b, const od_c
     if (t == FRONT_STATE) { /* of a warp that may have no steps to wait for */
         od_scaler_state start = c->state[row];
         if (c->first_step == 0) od_scaler_reset(&start);
-        if (OD_KERNEL_FAULT(b, CARRY) && c->first_step > c->prefix) od_scaler_reset(&start);
+        if (OD_KERNEL_FAULT_WHEN(b, CARRY, c->first_step > c->prefix)) od_scaler_reset(&start);
         *s.start = *s.last = start;
         s.whole[0] = s.whole[1] = 0;
     }

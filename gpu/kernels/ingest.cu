@@ -6,7 +6,7 @@ OD_KERNEL(ingest, struct od_ingest_args) {
     const uint64_t row = b.x;
     float *value = c->value + row * c->step_stride + c->new_step;
     uint8_t *mask = c->mask + row * c->step_stride + c->new_step;
-    const uint64_t fed = OD_KERNEL_FAULT(b, FEEDBACK) && row > 0 ? row - 1 : row;
+    const uint64_t fed = OD_KERNEL_FAULT_WHEN(b, FEEDBACK, row > 0) ? row - 1 : row;
     int32_t *id = c->id + row * c->patch_stride + c->new_step / a.patch;
     OD_PHASE(t, b) {
         for (uint32_t i = t; i < a.new_count; i += b.threads) {

@@ -27,6 +27,7 @@ OD_DEVICE double od_scaler_causal(const od_block &b, double m2, double weight, d
     weight = weight > 1 ? weight : 1;
     double count = od_sub64(weight, 1);
     if (OD_KERNEL_FAULT(b, SCALER)) count = weight;
+    if (OD_KERNEL_FAULT(b, MINIMUM)) return sqrt(m2 / (count > 1 ? count : 1)) + minimum;
     return sqrt(od_add64(m2 / (count > 1 ? count : 1), minimum));
 }
 
@@ -50,7 +51,7 @@ OD_DEVICE void od_scaler_global(const Args &a, const od_block &b, double sum, do
                                 od_scaler_state *s) {
     const double mean = od_scaler_mean(sum, weight);
     if (weight < 1) weight = 1;
-    if (OD_KERNEL_FAULT(b, SCALER) && weight > 1) weight -= 1;
+    if (OD_KERNEL_FAULT_WHEN(b, SCALER, weight > 1)) weight -= 1;
     const double scale = sqrt(od_add64(square / weight, a.minimum));
     s->loc = mean;
     s->scale = scale;

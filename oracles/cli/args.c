@@ -126,6 +126,8 @@ static bool *flag_slot(od_args *a, int key) {
     case OD_KEY_ENGINES: return &a->list_engines;
     case OD_KEY_PRESETS: return &a->list_presets;
     case OD_KEY_ONLY_FAST: return &a->only_fast;
+    case OD_KEY_FIRST: return &a->first;
+    case OD_KEY_RELATE: return &a->relate;
     default: return NULL;
     }
 }

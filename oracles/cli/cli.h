@@ -35,6 +35,8 @@ typedef struct od_args {
     const char *engine, *case_path, *xpos; /* forward */
     const char *shard;                     /* replay: "I/N" */
     const char *record;                    /* fuzz: file of the flight recorder */
+    bool first;                            /* fuzz: one finding is enough */
+    bool relate;                           /* fuzz: a relation a case, in turn */
     uint64_t lanes;                        /* replay: cases judged at once; more than 1 means isolate */
     uint64_t context;
     bool has_context;
@@ -105,6 +107,8 @@ enum od_key {
     OD_KEY_PAIRS,
     OD_KEY_SHARD,
     OD_KEY_RECORD,
+    OD_KEY_FIRST,
+    OD_KEY_RELATE,
     OD_KEY_RUNS,
     OD_KEY_HELP,
     OD_KEY_JOBS = 'j'

@@ -27,7 +27,7 @@ BANNED_FLAG = re.compile(
 )
 # A bound is a number that an error is held against: `err <= 1e-6`, `1e-6 >= err`.
 BOUND = re.compile(r"[<>]=?\s*\d*\.?\d*e-[0-9]|\d\.?\d*e-[0-9]+f?\s*[<>]=?")
-FAULT = re.compile(r'^\s*[XN]\(\w+,\s*"([^"]+)"', re.M)
+FAULT = re.compile(r'^\s*[XNBSG]\(\w+,\s*"([^"]+)"', re.M)
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
 
@@ -126,9 +126,9 @@ def flags(options):
 
 def faults(options):
     """A release holds no planted fault: none of their names stands in its binaries."""
-    names = FAULT.findall(text_of(options.root, "tests/faults/fault.h"))
+    names = FAULT.findall(text_of(options.root, "tests/faults/list.h"))
     if not names or not options.bin:
-        raise Nothing("no fault in tests/faults/fault.h" if not names else "no binary given")
+        raise Nothing("no fault in tests/faults/list.h" if not names else "no binary given")
     for file in options.bin:
         with open(file, "rb") as f:
             data = f.read()

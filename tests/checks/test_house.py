@@ -25,7 +25,8 @@ CLEAN = {
     "gpu/kernels/a.cu": '#include "../gpu.h"\n',
     "fuzz/f.c": '#include "oracles/judge.h"\n#include "ref/ref.h"\n',
     "tests/ref/t.c": '#include "ref/ref.c"\n',
-    "tests/faults/fault.h": '    X(TAIL, "kernel-tail", "text")\n',
+    "tests/faults/fault.h": "int f;\n",
+    "tests/faults/list.h": '    X(TAIL, "kernel-tail", "tail", "layer", "text")\n',
 }
 
 

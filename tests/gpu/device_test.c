@@ -140,6 +140,32 @@ START_TEST(what_the_driver_says_is_in_use_follows_what_is_taken) {
 }
 END_TEST
 
+/* On the device under test: bytes from locked memory arrive, and what is locked cannot be locked again. */
+START_TEST(uploads_from_locked_memory_arrive) {
+    enum { BYTES = 8 << 20, FROM = 64 }; /* not at the beginning of a page */
+    const od_device_ops *ops = test_device();
+    const od_options options = od_options_default();
+    od_heap own = {0};
+    od_device *d;
+    unsigned char *x, *memory = malloc(2 * BYTES + FROM), *back = memory + FROM + BYTES;
+    ck_assert_ptr_nonnull(memory);
+    ck_assert_msg(!ops->open(&d, &options, &own, &err), "%s", err.text);
+    ck_assert(!ops->alloc(d, (void **)&x, BYTES, "x", &err));
+    for (size_t i = 0; i < BYTES; i++) memory[FROM + i] = (unsigned char)(i * 2654435761u >> 13);
+    const bool pinned = ops->pin(d, memory + FROM, BYTES);
+    ck_assert_int_eq(pinned, !ops->emulated);
+    if (pinned) ck_assert(!ops->pin(d, memory + FROM, BYTES));
+    ck_assert(!ops->upload(d, x, memory + FROM, BYTES, &err) && !ops->sync(d, &err));
+    if (pinned) ops->unpin(d, memory + FROM);
+    memset(back, 0, BYTES);
+    ck_assert(!ops->download(d, back, x, BYTES, &err));
+    ck_assert_int_eq(memcmp(memory + FROM, back, BYTES), 0);
+    ck_assert(!ops->free(d, x, &err));
+    ops->close(d);
+    free(memory);
+}
+END_TEST
+
 START_TEST(an_impossible_size_is_an_error_value) {
     void *p = NULL;
     ck_assert_int_eq(twin()->alloc(dev, &p, SIZE_MAX - 10, "huge", &err), OD_NO_MEMORY);
@@ -327,6 +353,7 @@ Suite *suite_device(void) {
     tcase_add_test(tc, any_byte_of_either_band_is_looked_at);
     tcase_add_test(tc, bytes_are_counted_live_and_peak);
     tcase_add_test(tc, what_the_driver_says_is_in_use_follows_what_is_taken);
+    tcase_add_test(tc, uploads_from_locked_memory_arrive);
     tcase_add_test(tc, an_impossible_size_is_an_error_value);
     tcase_add_test(tc, a_capture_runs_nothing_and_a_replay_all);
     tcase_add_test(tc, a_stream_left_behind_fails_the_capture);

@@ -87,6 +87,10 @@ START_TEST(std_mean_is_of_the_prefix_and_its_real_values) {
     expect(&got, _i, three, sd);
     scale(&got, _i, &std_mean, x, none, 4, 0);
     expect(&got, _i, zero, least);
+    const float six[STEPS] = {6, 6, 6, 6, 6, 6}, single[STEPS] = {77, 6, 77, 77, 5, 5};
+    const uint8_t second[STEPS] = {0, 1}; /* one real value is its own mean */
+    scale(&got, _i, &std_mean, single, second, 4, 4);
+    expect(&got, _i, six, least);
 }
 END_TEST
 

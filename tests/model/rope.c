@@ -99,6 +99,19 @@ START_TEST(centre_is_the_middle_of_the_call_or_the_origin) {
 }
 END_TEST
 
+START_TEST(a_destroyed_rope_is_a_zeroed_one) {
+    od_heap heap = {0};
+    od_rope r;
+    ck_assert_int_eq(od_rope_create(&r, 8, 5, &heap, NULL), OD_OK);
+    ck_assert_uint_gt(heap.live, 0);
+    for (int i = 0; i < 2; i++) { /* and may be destroyed again */
+        od_rope_destroy(&r, &heap);
+        ck_assert(!r.cosine && !r.sine && !r.xpos && r.n_position == 0 && r.half == 0);
+        ck_assert_uint_eq(heap.live, 0);
+    }
+}
+END_TEST
+
 START_TEST(a_failing_heap_leaves_nothing) {
     for (uint64_t n = 1; n <= 4; n++) {
         od_heap heap = {.fail_at = n};
@@ -106,7 +119,8 @@ START_TEST(a_failing_heap_leaves_nothing) {
         od_error e = {OD_OK, ""};
         ck_assert_int_eq(od_rope_create(&r, 8, 5, &heap, &e), n <= 3 ? OD_NO_MEMORY : OD_OK);
         ck_assert_int_eq(e.status, n <= 3 ? OD_NO_MEMORY : OD_OK);
-        od_rope_destroy(&r, &heap); /* also after a failure */
+        if (n <= 3) ck_assert(heap.live == 0 && !r.cosine && !r.sine && !r.xpos); /* nothing is left to destroy */
+        od_rope_destroy(&r, &heap);                                               /* also after a failure */
         ck_assert_uint_eq(heap.live, 0);
     }
     od_heap heap = {0};
@@ -124,6 +138,7 @@ Suite *suite_rope(void) {
     tcase_add_test(t, tables_are_the_functions_of_the_official_floats);
     tcase_add_test(t, origin_has_no_rotation_and_no_scale);
     tcase_add_test(t, centre_is_the_middle_of_the_call_or_the_origin);
+    tcase_add_test(t, a_destroyed_rope_is_a_zeroed_one);
     tcase_add_test(t, a_failing_heap_leaves_nothing);
     suite_add_tcase(s, t);
     return s;

@@ -2,9 +2,13 @@
 #include "oracles/compare.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
+#include "oracles/witness.h"
+#include "tests/common/sanitized.h"
 #include "tests/oracles/suites.h"
 
 static od_tensor f32(const float *x, size_t n) {
@@ -143,6 +147,17 @@ START_TEST(neighbouring_floats_are_one_ulp_apart) {
 }
 END_TEST
 
+/* Nearest rank: the 99th percentile is the value of rank ceil(0.99 n), of 99 values and fewer the largest. */
+START_TEST(the_99th_percentile_of_99_values_is_the_largest) {
+    float a[101], b[101];
+    for (int i = 0; i < 101; i++) a[i] = b[i] = 1;
+    b[50] = 1 + 8 * 0x1p-23f;
+    ck_assert_double_eq(compare(a, b, 99, 1).ulp_p99, 8);
+    ck_assert_double_eq(compare(a, b, 100, 1).ulp_p99, 0); /* rank 99 of 100 */
+    ck_assert_double_eq(compare(a, b, 101, 1).ulp_p99, 0); /* rank 100 of 101 */
+}
+END_TEST
+
 /* 100 elements of which one is 8 ulp and one 2 ulp off: half and 98 % are 0, the 99th percentile is the smaller. */
 START_TEST(ulp_quantiles_rank_the_elements) {
     float a[100], b[100];
@@ -187,6 +202,69 @@ START_TEST(means_are_summed_in_double) {
 }
 END_TEST
 
+START_TEST(a_mean_is_of_the_values_and_of_nothing_behind_them) {
+    const float x[] = {1, 2, 6, NAN};
+    for (size_t n = 1; n <= 3; n++) {
+        od_tensor t = f32(x, n);
+        ck_assert_double_eq(od_tensor_mean(&t), n == 1 ? 1 : n == 2 ? 1.5 : 3);
+    }
+}
+END_TEST
+
+START_TEST(a_single_zero_is_all_zero) {
+    const float zero[] = {0}, one[] = {1};
+    ck_assert(compare(zero, zero, 1, 1).all_zero);
+    ck_assert(!compare(one, one, 1, 1).all_zero);
+}
+END_TEST
+
+/* Ranks of 100 values are 800 bytes: kept, they would come to 80,000. malloc may leave a splinter. */
+START_TEST(a_comparison_keeps_no_memory) {
+    const float a[100] = {0}, b[100] = {1};
+    const od_tensor x = f32(a, 100), y = f32(b, 100);
+    od_comparison c;
+    const size_t before = od_witness_malloc(); /* 0 under ASan, which has an eye of its own */
+    for (int i = 0; i < 100; i++) od_compare(&c, &x, &y, 1, true, NULL);
+    ck_assert_uint_lt(od_witness_malloc(), before + 40000);
+}
+END_TEST
+
+static size_t data_bytes(void) {
+    char line[128];
+    unsigned long kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmData: %lu", &kib) == 1) break;
+    if (f) fclose(f);
+    return kib * 1024;
+}
+
+/* Ranking 2^22 values takes 8 bytes each: 32 MiB, where 8 MiB are left to this process. */
+START_TEST(no_memory_to_rank_is_said_and_nothing_else) {
+    enum { N = 1 << 22 };
+    if (TEST_SANITIZED) return; /* its shadow is data too */
+    float *x = calloc(N, sizeof *x);
+    ck_assert_ptr_nonnull(x);
+    od_tensor t = f32(x, N);
+    od_comparison c;
+    od_error e = {0};
+    struct rlimit was, tight;
+    const size_t used = data_bytes();
+    ck_assert_uint_gt(used, 0);
+    ck_assert_int_eq(getrlimit(RLIMIT_DATA, &was), 0);
+    tight = (struct rlimit){.rlim_cur = used + (8 << 20), .rlim_max = was.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_DATA, &tight), 0);
+    const enum od_status ranked = od_compare(&c, &t, &t, 1, true, &e);
+    const enum od_status plain = od_compare(&c, &t, &t, 1, false, NULL);
+    ck_assert_int_eq(setrlimit(RLIMIT_DATA, &was), 0);
+    ck_assert_int_eq(ranked, OD_NO_MEMORY);
+    ck_assert_int_eq(e.status, OD_NO_MEMORY);
+    ck_assert_str_eq(e.text, "no 33554432 bytes to rank the differences of loc");
+    ck_assert_int_eq(plain, OD_OK);
+    free(x);
+}
+END_TEST
+
 Suite *suite_compare(void) {
     Suite *s = suite_create("compare");
     TCase *t = tcase_create("compare");
@@ -202,8 +280,13 @@ Suite *suite_compare(void) {
     tcase_add_test(t, zeros_on_both_sides_are_marked);
     tcase_add_test(t, neighbouring_floats_are_one_ulp_apart);
     tcase_add_test(t, ulp_quantiles_rank_the_elements);
+    tcase_add_test(t, the_99th_percentile_of_99_values_is_the_largest);
     tcase_add_test(t, types_may_differ_and_shapes_may_not);
     tcase_add_test(t, means_are_summed_in_double);
+    tcase_add_test(t, a_mean_is_of_the_values_and_of_nothing_behind_them);
+    tcase_add_test(t, a_single_zero_is_all_zero);
+    tcase_add_test(t, a_comparison_keeps_no_memory);
+    tcase_add_test(t, no_memory_to_rank_is_said_and_nothing_else);
     suite_add_tcase(s, t);
     return s;
 }

@@ -37,5 +37,7 @@ Suite *suite_shift(void);
 Suite *suite_worker(void);
 Suite *suite_recheck(void);
 Suite *suite_features(void);
+Suite *suite_reasons(void);
+Suite *suite_figures(void);
 
 #endif

@@ -43,6 +43,29 @@ START_TEST(the_numbers_are_those_that_are_promised) {
 }
 END_TEST
 
+/* Bounds whose derivation (tolerance.c) names a size that decides: a page in 16 requests, a page, 16 pages, 8 KiB; the
+ * README says the second and third of users' memory. */
+START_TEST(bounds_of_memory_are_pages_and_kibibytes) {
+    ck_assert_double_eq(od_bounds.witness_slope, 4096.0 / 16);
+    ck_assert_double_eq(od_bounds.witness_step, 4 * 1024);
+    ck_assert_double_eq(od_bounds.witness_pages, 64 * 1024);
+    ck_assert_double_eq(od_bounds.graph_bytes, 8 * 1024);
+}
+END_TEST
+
+/* The one-sided normal quantile of 99.9 % is 3.0902. */
+START_TEST(the_witnesses_quantile_is_of_999_in_1000) {
+    ck_assert_double_eq_tol(0.5 * erfc(od_bounds.witness_z / sqrt(2)), 1e-3, 2e-6);
+}
+END_TEST
+
+START_TEST(fewer_values_than_are_promised_blame_nobody) {
+    ck_assert_uint_eq(od_bounds.near_values, 8);
+    ck_assert_uint_eq(od_bounds.near_class, 10 * 1000);
+    ck_assert_double_eq(od_bounds.near_floor, 1e-9);
+}
+END_TEST
+
 /* -ffast-math would make these true at compile time and every comparison above blind. */
 START_TEST(the_compiler_believes_in_nan) {
     volatile double zero = 0;
@@ -61,6 +84,9 @@ Suite *suite_tolerance(void) {
     tcase_add_test(t, no_number_is_within_no_bound);
     tcase_add_test(t, the_contract_is_used_up_exactly_at_its_bounds);
     tcase_add_test(t, the_numbers_are_those_that_are_promised);
+    tcase_add_test(t, bounds_of_memory_are_pages_and_kibibytes);
+    tcase_add_test(t, the_witnesses_quantile_is_of_999_in_1000);
+    tcase_add_test(t, fewer_values_than_are_promised_blame_nobody);
     tcase_add_test(t, the_compiler_believes_in_nan);
     suite_add_tcase(s, t);
     return s;

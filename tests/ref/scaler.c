@@ -118,6 +118,23 @@ START_TEST(missing_steps_do_not_count) {
 }
 END_TEST
 
+/* One real value is its own mean and has no deviation: W is 1, in the prefix and step by step. */
+START_TEST(a_single_real_step_is_its_own_mean) {
+    const od_config config = config_of((enum od_scaler)_i);
+    memset(w, 0, sizeof w);
+    for (int t = 0; t < N; t++) x[t] = 777;
+    w[2] = 1;
+    x[2] = 6;
+    run(&config, N);
+    for (int t = _i == OD_SCALER_CAUSAL_STD_MEAN ? 2 : 0; t < N; t++) {
+        ck_assert_double_eq(loc[t], 6);
+        if (_i == OD_SCALER_STD_MEAN) ck_assert_double_eq(scale[t], sqrt(1e-3));
+    }
+    ck_assert_double_eq(state.global_mean, 6);
+    ck_assert_double_eq(state.global_scale, sqrt(_i == OD_SCALER_STD_MEAN ? 1e-3 : 0.1));
+}
+END_TEST
+
 /* Exponent 0 leaves one value: the global scale of the prefix, or 0.1 where that is larger. */
 START_TEST(exponent_0_clamps_to_the_global_scale) {
     od_config config = config_of(OD_SCALER_CAUSAL_PATCH_STD_MEAN);
@@ -182,6 +199,7 @@ Suite *suite_scaler(void) {
     tcase_add_test(tc, a_patch_uses_the_values_of_its_last_step);
     tcase_add_test(tc, std_mean_is_fixed_by_the_prefix);
     tcase_add_test(tc, missing_steps_do_not_count);
+    tcase_add_loop_test(tc, a_single_real_step_is_its_own_mean, 0, 3);
     tcase_add_test(tc, exponent_0_clamps_to_the_global_scale);
     tcase_add_test(tc, clamping_is_two_sided);
     tcase_add_loop_test(tc, carrying_the_sums_on_rounds_as_recomputing, 0, 3);
