@@ -8,13 +8,17 @@
 
 #include "fuzz/night.h"
 #include "model/file.h"
+#include "model/json_memory.h"
 
 enum { LONGEST = 1 << 20 }; /* of a line */
 
 static enum od_status fold_line(od_night_totals *t, const char *text, size_t size, size_t number, const char *path,
                                 const char *night, od_error *e) {
     json_error_t wrong;
+    od_json_watch();
     json_t *line = json_loadb(text, size, JSON_REJECT_DUPLICATES, &wrong);
+    if (!line && od_json_short())
+        return od_fail(e, OD_NO_MEMORY, "%.300s: line %zu: no memory to read it", path, number);
     if (!json_is_object(line) || !od_night_text(line, "event")[0]) {
         json_decref(line);
         return od_fail(e, OD_BAD_INPUT, "%.300s: line %zu is no event of a night", path, number);
@@ -57,7 +61,7 @@ enum od_status od_night_journal_open(od_night_journal *j, od_night_totals *t, co
 }
 
 enum od_status od_night_journal_append(od_night_journal *j, const json_t *line, bool durable, od_error *e) {
-    char *text = json_dumps(line, JSON_COMPACT);
+    char *text = od_json_short() ? NULL : json_dumps(line, JSON_COMPACT); /* since the one before: a part is missing */
     size_t size = text ? strlen(text) : 0;
     struct stat before;
     if (!text || size >= LONGEST) {

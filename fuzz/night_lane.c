@@ -47,6 +47,9 @@ static enum od_status start_random(od_night *n, od_night_slot *s, double seconds
     const char *argv[OD_NIGHT_ARGS] = {canary ? n->faults : n->oracle_diff,
                                        "fuzz",
                                        "--quiet",
+                                       "--profile",
+                                       "mixed",
+                                       "--relate",
                                        "--seed",
                                        seed,
                                        "--seconds",
@@ -60,8 +63,8 @@ static enum od_status start_random(od_night *n, od_night_slot *s, double seconds
                                        "--fast",
                                        n->o.fast};
     if (n->o.known[0] && !canary) {
-        argv[15] = "--known";
-        argv[16] = n->o.known;
+        argv[18] = "--known";
+        argv[19] = n->o.known;
     }
     env.n = 0;
     od_night_env_device(&env, n, s);

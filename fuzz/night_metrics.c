@@ -135,7 +135,8 @@ enum od_status od_night_metrics(const od_night *n, od_error *e) {
     put_counts(f, n);
     put_findings(f, n);
     put_state(f, n);
-    s = fclose(f) == 0 ? od_file_write(path, text, size, e) : od_fail(e, OD_NO_MEMORY, "no memory for metrics");
+    s = od_text_close(f, &text) ? od_file_write(path, text, size, e)
+                                : od_fail(e, OD_NO_MEMORY, "no memory for metrics");
     free(text);
     return s;
 }

@@ -146,7 +146,7 @@ static void put_rest(FILE *f, const od_night_totals *t) {
         if (!asked) fprintf(f, "- lane %s\n", od_night_lane_name(lane));
     }
     fprintf(f, "- trained weights: generated cases have random ones\n"
-               "- speed; consistency in the lanes random and forward (oracle-diff replay asks them)\n"
+               "- speed; consistency in the lane forward; in random a relation a case (oracle-diff replay asks them)\n"
                "- the parsers of bytes (fuzz_model, fuzz_case, fuzz_series): docs/fuzzing.md\n"
                "- what the canary does not show: it is one fault, met in the lane random's way\n");
     if (t->untriaged) fprintf(f, "- %llu raw findings, for want of time\n", (unsigned long long)t->untriaged);
@@ -176,7 +176,7 @@ enum od_status od_night_report(const od_night_totals *t, const char *title, cons
         put_findings(f, t);
         put_restarts(f, t);
         put_rest(f, t);
-        s = fclose(f) == 0 ? od_night_write(path, text, size, e) : OD_NO_MEMORY;
+        s = od_text_close(f, &text) ? od_night_write(path, text, size, e) : OD_NO_MEMORY;
     }
     if (s == OD_OK && !f) s = OD_NO_MEMORY;
     if (s == OD_NO_MEMORY) od_fail(e, s, "no memory for a report");

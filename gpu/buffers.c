@@ -1,7 +1,9 @@
 /* Device memory of the fast path: scratch that sessions share, and what each session keeps. */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "faults/fault.h"
 #include "gpu/engine.h"
 
 static const char *const scratch_names[OD_SCRATCH_COUNT] = {"patches",
@@ -71,7 +73,8 @@ size_t od_scratch_bytes(const od_engine *en, enum od_scratch which, size_t n_tok
 }
 
 void od_engine_drop_graphs(od_engine *en) {
-    for (size_t i = 0; i < en->n_graph; i++) en->ops->graph_free(en->dev, en->graphs[i].graph);
+    for (size_t i = 0; i < en->n_graph; i++)
+        if (!OD_FAULT_ON(LEAK_CAPTURE)) en->ops->graph_free(en->dev, en->graphs[i].graph);
     en->n_graph = 0;
 }
 
@@ -105,7 +108,8 @@ static enum od_status make_tables(od_engine *en, float *tables[3], size_t n_posi
     if (status) return status;
     status = upload_table(en, &tables[0], rope.cosine, n_position * rope.half, "cosines", e);
     if (!status) status = upload_table(en, &tables[1], rope.sine, n_position * rope.half, "sines", e);
-    if (!status) status = upload_table(en, &tables[2], rope.xpos, (2 * n_position - 1) * rope.half, "xpos", e);
+    const size_t n_xpos = 2 * n_position - 1 - OD_FAULT_WHEN(XPOS_SHORT, n_position > 1);
+    if (!status) status = upload_table(en, &tables[2], rope.xpos, n_xpos * rope.half, "xpos", e);
     od_rope_destroy(&rope, &en->heap);
     return status;
 }
@@ -133,7 +137,14 @@ enum od_status od_engine_reserve(od_engine *en, size_t n_token, size_t n_positio
         free_all(en, (void **)tables, 3, NULL);
         return status;
     }
-    if (!en->options.fused) od_engine_drop_graphs(en);
+    const bool stale = OD_FAULT_WHEN(STALE_GRAPH, !en->options.fused && en->n_graph > 0);
+    if (!en->options.fused && !stale) od_engine_drop_graphs(en);
+#ifdef OD_FAULTS
+    for (int i = 0; stale && more_tokens && i < OD_SCRATCH_COUNT; i++) {
+        od_engine_keep(en, en->scratch[i]);
+        en->scratch[i] = NULL;
+    }
+#endif
     if (more_positions) {
         void *old[3] = {en->cosine, en->sine, en->xpos};
         en->cosine = tables[0];
@@ -151,11 +162,31 @@ enum od_status od_engine_reserve(od_engine *en, size_t n_token, size_t n_positio
     return status;
 }
 
+#ifdef OD_FAULTS
+void od_engine_keep(od_engine *en, void *buffer) {
+    void **more = realloc(en->hoard, (en->n_hoard + 1) * sizeof *more);
+    if (!more) return;
+    en->hoard = more;
+    en->hoard[en->n_hoard++] = buffer;
+}
+
+void od_engine_hoard(od_engine *en, size_t bytes) {
+    void *buffer = NULL;
+    if (en->ops->alloc(en->dev, &buffer, bytes, "planted leak", NULL) == OD_OK) od_engine_keep(en, buffer);
+}
+#endif
+
 enum od_status od_engine_release(od_engine *en, od_error *e) {
     void *rest[] = {en->weights, en->call, en->replaced, en->head, en->head_bias, en->cosine, en->sine, en->xpos};
     od_engine_drop_graphs(en);
     enum od_status status = free_all(en, en->scratch, OD_SCRATCH_COUNT, e);
     enum od_status more = free_all(en, rest, sizeof rest / sizeof *rest, status ? NULL : e);
+#ifdef OD_FAULTS
+    free_all(en, en->hoard, en->n_hoard, NULL);
+    free(en->hoard);
+    en->hoard = NULL;
+    en->n_hoard = 0;
+#endif
     return status ? status : more;
 }
 
@@ -168,7 +199,7 @@ size_t od_kept_bytes(const od_session *s, enum od_kept which) {
     const od_config *c = &en->model->config;
     const size_t steps = s->rows * s->step_limit, tokens = s->rows * s->patch_limit;
     switch (which) {
-    case OD_KEPT_MASK: return steps;
+    case OD_KEPT_MASK: return steps - OD_FAULT_WHEN(MASK_SHORT, steps > 1);
     case OD_KEPT_ID: return tokens * sizeof(int32_t);
     case OD_KEPT_STATE: return s->rows * sizeof(od_scaler_state);
     case OD_KEPT_KEY:
@@ -200,6 +231,7 @@ enum od_status od_session_grow(od_session *s, size_t n_patch, size_t used, od_er
     if (en->recomputes || n_patch <= before) return OD_OK;
     s->key_patch = 2 * before > n_patch ? 2 * before : n_patch;
     if (s->key_patch > s->patch_limit) s->key_patch = s->patch_limit;
+    if (OD_FAULT_WHEN(GROW_CAP, before && s->key_patch == n_patch && n_patch == s->patch_limit)) s->key_patch--;
     void *fresh[2] = {NULL, NULL}, *old[2] = {s->kept[OD_KEPT_KEY], s->kept[OD_KEPT_CACHED]};
     const od_slice slices[2] = {{&fresh[0], od_kept_bytes(s, OD_KEPT_KEY), kept_names[OD_KEPT_KEY]},
                                 {&fresh[1], od_kept_bytes(s, OD_KEPT_CACHED), kept_names[OD_KEPT_CACHED]}};
@@ -215,7 +247,7 @@ enum od_status od_session_grow(od_session *s, size_t n_patch, size_t used, od_er
                                    .from_value = old[1],
                                    .from_stride = (uint32_t)before,
                                    .to_stride = (uint32_t)s->key_patch,
-                                   .used = (uint32_t)used,
+                                   .used = (uint32_t)used - OD_FAULT_ON(GROW_LAST),
                                    .d_head = (uint32_t)(c->d_model / c->n_head)};
         const size_t places = od_config_time_layers(c) * s->rows * c->n_head;
         const od_grid grid = {.x = (unsigned)places, .y = 1, .threads = 32};

@@ -1,5 +1,6 @@
 /* Prefill and decode: checks, padding, the call block, and the choice between plain launches and a captured graph. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "faults/fault.h"
@@ -35,6 +36,9 @@ static od_captured *find_graph(od_engine *en, const od_shape *shape) {
         od_shape of = en->graphs[i].shape;
         const bool longer = of.n_patch < shape->n_patch && of.new_count < shape->new_count;
         if (OD_FAULT_WHEN(SHAPE, longer)) of.n_patch = shape->n_patch, of.new_count = shape->new_count;
+        if (OD_FAULT_WHEN(KEY_STEP, of.step != shape->step && of.capacity == shape->capacity)) of.step = shape->step;
+        if (OD_FAULT_WHEN(KEY_COUNT, of.new_count != shape->new_count && of.n_patch == shape->n_patch))
+            of.new_count = shape->new_count;
         if (memcmp(&of, shape, sizeof *shape) == 0) return &en->graphs[i];
     }
     return NULL;
@@ -56,7 +60,14 @@ static enum od_status capture(od_engine *en, const od_shape *shape, const od_siz
     od_graph *graph = NULL;
     enum od_status status = en->ops->capture_begin(en->dev, e);
     if (status) return status;
+#ifdef OD_FAULTS
+    en->recording = true;
+    en->ninth = en->captures == 8;
+#endif
     status = forward(en, shape, sizes, e);
+#ifdef OD_FAULTS
+    en->recording = en->ninth = false;
+#endif
     enum od_status ended = en->ops->capture_end(en->dev, &graph, status ? NULL : e);
     if (status || ended) {
         if (graph) en->ops->graph_free(en->dev, graph);
@@ -66,19 +77,25 @@ static enum od_status capture(od_engine *en, const od_shape *shape, const od_siz
     en->n_capture++;
     en->n_prefill_capture += !shape->step;
     en->captures++;
+#ifdef OD_FAULTS
+    if (OD_FAULT_ON(OWN_SCRATCH))
+        for (int i = 0; i < OD_SCRATCH_COUNT; i++) od_engine_hoard(en, od_scratch_bytes(en, i, en->n_token));
+#endif
     return OD_OK;
 }
 
 static enum od_status run(od_engine *en, const od_shape *shape, const od_sizes *sizes, od_error *e) {
     enum od_status status;
     if (en->options.graph) {
-        od_captured *g = find_graph(en, shape);
+        od_captured *g = OD_FAULT_ON(RECAPTURE) ? NULL : find_graph(en, shape);
         if (!g && may_capture(en, shape)) {
+            if (OD_FAULT_WHEN(WARM_UP, sizes->position > 0)) forward(en, shape, sizes, e);
             status = capture(en, shape, sizes, e);
             if (status) return status;
             g = &en->graphs[en->n_graph - 1];
         }
         if (g) {
+            if (OD_FAULT_WHEN(SILENT, en->replays > 0)) return forward(en, shape, sizes, e);
             en->replays++;
             return en->ops->replay(en->dev, g->graph, e);
         }
@@ -159,6 +176,40 @@ static od_call make_call(const od_session *s, size_t n_patch, size_t end, size_t
     return call;
 }
 
+#ifdef OD_FAULTS
+/* Planted faults of the call block. */
+static void spoil_call(od_call *call, const od_session *s) {
+    const od_engine *en = s->engine;
+    const od_config *c = &en->model->config;
+    const od_session *other = en->sessions;
+    if (OD_FAULT_WHEN(LAYER_STRIDE, s->batch > 1 && call->layer_stride && od_config_time_layers(c) > 1))
+        call->layer_stride /= s->batch;
+    if (OD_FAULT_WHEN(XPOS_ROWS, en->options.fused && s->patch_limit < en->n_position))
+        call->rope_rows = (uint32_t)s->patch_limit;
+    if (OD_FAULT_WHEN(MEAN_OF, call->own && other != s && other->n_step && other->rows == s->rows))
+        call->mean = other->kept[OD_KEPT_MEAN];
+    const size_t counted = s->prefix / c->patch + s->n_decoded;
+    if (OD_FAULT_WHEN(DECODE_COUNT, call->position && counted != call->position))
+        call->position = (uint32_t)(counted < s->key_patch ? counted : s->key_patch - 1);
+}
+
+/* A copy of the call's window, kept for a log that nobody writes. */
+static void leak(const od_session *s, size_t bytes) {
+    static void *volatile last;
+    if (!OD_FAULT_WHEN(LEAK_HOST, bytes > 0) || !(last = malloc(bytes))) return;
+    memcpy(last, s->staged + OD_CALL_HEAD, bytes);
+}
+
+static void copy_weights(od_engine *en) {
+    if (!OD_FAULT_ON(COPY_WEIGHTS)) return;
+    for (size_t layer = 0; layer < en->model->config.n_layer; layer++) {
+        const od_weight_spec *spec = od_model_spec(en->model, OD_W_OUT, layer);
+        en->ops->upload(en->dev, (float *)od_engine_weight(en, OD_W_OUT, layer), en->model->data + spec->offset,
+                        spec->count * sizeof(float), NULL);
+    }
+}
+#endif
+
 /* One call: n_patch patches that end at step `end`, the last new_count steps of it staged (or its own mean). */
 static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t new_count, bool own, od_error *e) {
     od_engine *en = s->engine;
@@ -171,7 +222,10 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
     /* the plain path's kernels have the window's address in their arguments, which a graph keeps */
     const bool together = en->options.fused && bytes && bytes <= OD_CALL_WINDOW;
     char *const window = together ? (char *)en->call + OD_CALL_HEAD : en->scratch[OD_SCRATCH_IN_VALUE];
-    const od_call call = make_call(s, n_patch, end, new_count, shown, own, window);
+    od_call call = make_call(s, n_patch, end, new_count, shown, own, window);
+#ifdef OD_FAULTS
+    spoil_call(&call, s);
+#endif
     const od_shape shape = shape_of(s, n_patch, new_count);
     const od_sizes sizes = {.tokens = call.n_token, .heads = s->rows * call.head_patch, .position = position};
     s->broken = true;
@@ -185,6 +239,12 @@ static enum od_status do_call(od_session *s, size_t n_patch, size_t end, size_t 
         en->ops->sync(en->dev, NULL); /* what was started must not meet the next call's work in the shared scratch */
         return status;
     }
+#ifdef OD_FAULTS
+    s->n_decoded += s->n_step > 0;
+    if (OD_FAULT_WHEN(LEAK_STEP, s->n_step > 0)) od_engine_hoard(en, 256);
+    leak(s, bytes);
+    copy_weights(en);
+#endif
     s->broken = false;
     s->answered = true;
     s->n_step = end;
@@ -209,16 +269,22 @@ static enum od_status stage(od_session *s, const od_window *w, size_t pad, od_er
         const uint8_t *mask = w->mask + r * w->stride;
         const int32_t *id = w->id + r * w->stride;
         for (size_t i = 0; i < n; i++) {
-            const bool padded = i < pad;
-            const float x = padded ? 0 : value[i - pad];
-            const int32_t now = padded ? id[0] : id[i - pad];
-            if (!padded && mask[i - pad] && !isfinite(x))
+            const bool right = OD_FAULT_WHEN(PAD_RIGHT, pad > 0), padded = right ? i >= w->n_step : i < pad;
+            const size_t at = right ? i : i - pad;
+            float x = padded ? 0 : value[at];
+            const int32_t now = padded ? id[0] : id[at];
+            if (!padded && mask[at] && !isfinite(x))
                 return od_fail(e, OD_BAD_INPUT,
                                "series row %zu step %zu is not finite where the mask is 1: missing values are "
                                "mask 0, value 0",
-                               r, i - pad);
+                               r, at);
+#ifdef OD_FAULTS
+            if (OD_FAULT_WHEN(SAME_COUNT, r == 0 && !s->n_step && s->n_reset && n == s->last_count)) return OD_OK;
+            if (OD_FAULT_WHEN(THIRD_RESET, i == pad && mask[0] && !s->n_step && s->n_reset >= 3))
+                x = in_value[r * n + i];
+#endif
             in_value[r * n + i] = x;
-            in_mask[r * n + i] = padded ? 0 : mask[i - pad] != 0;
+            in_mask[r * n + i] = padded ? 0 : mask[at] != 0;
             if (i % patch == 0) in_id[(r * n + i) / patch] = now;
             if (in_id[(r * n + i) / patch] != now)
                 return od_fail(e, OD_BAD_INPUT,
@@ -242,7 +308,10 @@ enum od_status od_session_prefill(od_session *s, const od_window *w, od_error *e
     const size_t pad = (patch - w->n_step % patch) % patch, n = pad + w->n_step;
     enum od_status status = stage(s, w, pad, e);
     if (status) return status;
-    s->prefix = n;
+#ifdef OD_FAULTS
+    s->last_count = n;
+#endif
+    if (!OD_FAULT_WHEN(PREFIX_STALE, s->prefix && s->prefix != n)) s->prefix = n;
     /* prefix decides the scaler's global statistics: the call anew */
     return do_call(s, n / patch, n, n, false, e);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faults/fault.h"
 #include "gpu/engine.h"
 #include "model/case.h"
 
@@ -118,6 +119,12 @@ static enum od_status session_reset(od_session *s, od_error *e) {
     od_engine *en = s->engine;
     s->n_step = 0;
     s->answered = s->broken = false;
+#ifdef OD_FAULTS
+    s->n_reset++;
+    if (!OD_FAULT_WHEN(DECODE_COUNT, s->n_decoded > 0)) s->n_decoded = 0;
+#endif
+    if (OD_FAULT_ON(LEAK_RESET) && !(s->staged = od_heap_alloc(&en->heap, od_staged_bytes(s), 1, "staging", e)))
+        return OD_NO_MEMORY;
     if (!en->ops->emulated || en->recomputes) return OD_OK;
     const size_t bytes =
         od_config_time_layers(&en->model->config) * s->rows * s->key_patch * en->model->config.d_model * sizeof(float);
@@ -143,6 +150,8 @@ static void engine_stats(od_engine *en, od_stats *out) {
                       .cache_hits = en->cache_hits,
                       .fallbacks = en->fallbacks,
                       .replaced = replaced,
+                      .waits = dev.waits,
+                      .copied = dev.copied,
                       .math_mode = dev.math_mode,
                       .device = dev.name,
                       .emulated = en->ops->emulated,

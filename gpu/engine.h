@@ -78,6 +78,11 @@ struct od_engine {
     size_t n_prefill_capture; /* of which of calls that are no decode step on cached keys */
     od_session *sessions;     /* open ones */
     uint64_t captures, replays, cache_hits, fallbacks;
+#ifdef OD_FAULTS
+    void **hoard; /* what planted leaks took: it goes with the engine, or its device could not be closed */
+    size_t n_hoard;
+    bool recording, ninth; /* a graph, the ninth of them */
+#endif
 };
 
 struct od_session {
@@ -103,6 +108,9 @@ struct od_session {
     size_t max_tensor;
     void **host;           /* max_tensor buffers for outputs */
     od_rows_copy *fetched; /* [max_tensor]: what goes to the host, and where */
+#ifdef OD_FAULTS
+    size_t n_reset, n_decoded, last_count; /* since it was opened; steps of the last window */
+#endif
 };
 
 /* buffers.c: device memory. */
@@ -115,6 +123,12 @@ void od_engine_drop_graphs(od_engine *engine);
 /* Room for n_patch patches in the session's KV cache: a dynamic one grows and keeps its first `used`. A failure leaves
  * it as it was. */
 enum od_status od_session_grow(od_session *s, size_t n_patch, size_t used, od_error *e);
+
+#ifdef OD_FAULTS
+/* What a planted leak takes: device memory that nothing uses, freed with the engine; and what it does not give back. */
+void od_engine_hoard(od_engine *engine, size_t bytes);
+void od_engine_keep(od_engine *engine, void *buffer);
+#endif
 
 /* weights.c: what the kernels read, on the device. */
 enum od_status od_engine_upload(od_engine *engine, od_error *e);

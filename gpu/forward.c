@@ -221,6 +221,9 @@ static void head(work *w) {
                                .patch = (uint32_t)w->c->patch,
                                .n_component = args.n_component,
                                .mixture = w->c->mixture};
+#ifdef OD_FAULTS
+    if (OD_FAULT_WHEN(NINTH, w->en->ninth)) return;
+#endif
     LAUNCH(w, mean, cover(w->rows * w->c->patch), mean);
 }
 
@@ -240,6 +243,9 @@ enum od_status od_forward(od_engine *en, const od_shape *shape, size_t position,
         attention(&w, layer);
         mlp(&w, layer);
         if (en->options.hidden) keep(&w, layer);
+#ifdef OD_FAULTS
+        if (OD_FAULT_WHEN(SYNC_LAYER, !en->recording)) en->ops->sync(en->dev, NULL);
+#endif
     }
     head(&w);
     return w.status;

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <math.h>
 
+#include "faults/fault.h"
 #include "gpu/engine.h"
 #include "gpu/fused_grid.h"
 #include "gpu/fused_grid_attention.h"
@@ -224,6 +225,9 @@ static void head(chain *w) {
                                .patch = (uint32_t)c->patch,
                                .n_head = n_head,
                                .n_component = (uint32_t)c->n_component};
+#ifdef OD_FAULTS
+    if (OD_FAULT_WHEN(NINTH, w->en->ninth)) return;
+#endif
     LAUNCH(w, emit, od_emit_grid(&emit, w->bucket->capacity), emit);
 }
 
@@ -231,7 +235,12 @@ enum od_status od_forward_fused(od_engine *en, const od_shape *bucket, const od_
     chain w = {.en = en, .c = &en->model->config, .bucket = bucket, .sizes = sizes, .status = OD_OK, .e = e};
     flush(&w);
     front(&w);
-    for (size_t layer = 0; layer < w.c->n_layer; layer++) transformer_layer(&w, layer);
+    for (size_t layer = 0; layer < w.c->n_layer; layer++) {
+        transformer_layer(&w, layer);
+#ifdef OD_FAULTS
+        if (OD_FAULT_WHEN(SYNC_LAYER, !en->recording)) en->ops->sync(en->dev, NULL);
+#endif
+    }
     head(&w);
     return w.status;
 }

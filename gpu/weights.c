@@ -1,7 +1,9 @@
 /* The weights on the device: as the model has them, or, for the fused kernels, with the QKV features in the order (3,
  * H, d), the heads as one matrix, and the unembedding folded into it where there are no more weights for it. */
+#include <stdatomic.h>
 #include <string.h>
 
+#include "faults/fault.h"
 #include "gpu/engine.h"
 #include "gpu/fused_grid.h"
 
@@ -78,6 +80,11 @@ static enum od_status upload_all(od_engine *en, staging *st, od_error *e) {
     for (size_t i = 0; i < m->n_weight && !status; i++) {
         const od_weight_spec *spec = &m->weights[i];
         if (is_in_head(en, spec->kind)) continue;
+#ifdef OD_FAULTS
+        const bool last = spec->kind == OD_W_MLP_OUT_BIAS && spec->layer + 1 == m->config.n_layer;
+        static atomic_uint lives;
+        if (OD_FAULT_WHEN(SECOND_LIFE, last && atomic_fetch_add(&lives, 1) > 0)) continue;
+#endif
         if (en->options.fused && (spec->kind == OD_W_QKV || spec->kind == OD_W_QKV_BIAS))
             status = upload_ordered(en, st, i, e);
         else

@@ -2,8 +2,8 @@
 #include "model/case.h"
 
 #include <assert.h>
-#include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -97,11 +97,9 @@ static bool in_range(const char *key, uint64_t value, uint64_t lo, uint64_t hi, 
 static bool is_text(const char *key, const char *text, size_t room, od_error *e) {
     size_t n = strnlen(text, room);
     bool ok = n < room;
-    for (size_t i = 0; ok && i < n; i++) ok = (unsigned char)text[i] >= 0x20 && text[i] != 0x7f;
-    if (ok) {
-        json_t *utf8 = json_stringn(text, n); /* Jansson refuses what is no UTF-8 */
-        ok = utf8 != NULL;
-        json_decref(utf8);
+    for (size_t i = 0, size = 0; ok && i < n; i += size) {
+        size = od_utf8_character(text + i);
+        ok = size > 0;
     }
     if (ok) return true;
     return od_case_refuse(e, "%s: must be UTF-8 of at most %zu bytes without control characters", key, room - 1);

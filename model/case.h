@@ -124,8 +124,16 @@ uint64_t od_case_hash(const od_case *c);
  * case has passed od_case_check, and its config is filled. A CSV that cannot be read is outside. */
 bool od_case_in_domain(const od_case *c);
 
-/* Case i of seed S: depends on (S, i, format version, profile) alone. */
-enum od_profile { OD_PROFILE_DEFAULT, OD_PROFILE_RATE, OD_PROFILE_BASE, OD_PROFILE_BOUNDARY, OD_PROFILE_SESSION };
+/* Case i of seed S: depends on (S, i, format version, profile) alone. `mixed` takes turns: its case i is case i of
+ * default, boundary, default or session. */
+enum od_profile {
+    OD_PROFILE_DEFAULT,
+    OD_PROFILE_RATE,
+    OD_PROFILE_BASE,
+    OD_PROFILE_BOUNDARY,
+    OD_PROFILE_SESSION,
+    OD_PROFILE_MIXED
+};
 enum od_status od_profile_parse(enum od_profile *p, const char *name, od_error *e);
 void od_case_generate(od_case *c, uint64_t seed, uint64_t index, enum od_profile profile);
 

@@ -1,7 +1,9 @@
 /* Profiles for those who look for trouble: `boundary` puts one size of a case at an edge of what code branches on (the
  * tiles of kernels, the buckets of captured graphs, the doubling of a growing cache) and the others near 1; `session`
  * puts its effort into long schedules. Both leave model and series small, so that what they look at is most of a case's
- * work. */
+ * work. One in ten of the first has wide products, one in ten more variates than a tile of keys. */
+#include <stdio.h>
+
 #include "model/case_internal.h"
 
 unsigned od_pick_edge(od_rng *rng, unsigned lo, unsigned hi) {
@@ -44,6 +46,8 @@ static void add_steps(od_case *c, unsigned session, unsigned patches, od_rng *rn
 static void draw_small_model(od_case *c, od_rng *rng) {
     c->weight_seed = od_pick_seed(rng);
     c->gain = od_pick_chance(rng, 4) ? 0.5 : 1;
+    snprintf(c->preset, sizeof c->preset, "seed-tiny");
+    od_config_preset(&c->config, c->preset, NULL);
     if (od_pick_chance(rng, 3)) return;
     c->preset[0] = 0;
     od_pick_config(&c->config, rng);
@@ -58,7 +62,7 @@ static void draw_small_series(od_case *c, unsigned steps, od_rng *rng) {
                    edges[] = {1, p - 1, p, p + 1, 2 * p, steps > 1 ? steps - 1 : 1, steps};
     c->series_seed = od_pick_seed(rng);
     if (c->generator == OD_GEN_CONSTANT) c->scale = 0.02;
-    if (od_pick_chance(rng, 4)) c->missing = missing[od_pick(rng, 0, 2)];
+    if (od_pick_chance(rng, 3)) c->missing = missing[od_pick(rng, 0, 2)];
     if (od_pick_chance(rng, 4)) c->left_padding = edges[od_pick(rng, 0, sizeof edges / sizeof *edges - 1)];
     if (od_pick_chance(rng, 8)) c->padded_variate = (int)od_pick(rng, 0, c->variates - 1);
     if (c->variates > 1 && od_pick_chance(rng, 3)) od_pick_groups(c, rng);
@@ -86,10 +90,74 @@ static unsigned draw_tokens(od_case *c, od_rng *rng) {
     return tokens / rows;
 }
 
-void od_draw_boundary(od_case *c, od_rng *rng) {
-    unsigned patches = od_pick_edge(rng, 1, 9), run = od_pick(rng, 0, 3);
+/* A context of so many patches, steps behind it, and now and then the neighbour of that size after it, in the same
+ * session or beside it. */
+static void draw_edge_schedule(od_case *c, unsigned patches, unsigned run, od_rng *rng) {
+    c->n_op = 0;
+    add_context(c, 0, patches, rng);
+    if (run > 0) add_steps(c, 0, run, rng);
+    if (!od_pick_chance(rng, 4)) return;
+    const unsigned session = od_pick(rng, 0, 1), next = patches + od_pick(rng, 0, 2);
+    if (session == 0) add(c, OD_OP_RESET, 0);
+    add_context(c, session, next > 1 ? next - 1 : 1, rng);
+    add_steps(c, session, od_pick(rng, 1, 2), rng);
+}
+
+/* Groups side by side, the last behind a whole tile half the time: then its variates see none in that tile. */
+static void draw_neighbours(od_case *c, od_rng *rng) {
+    const unsigned first =
+        od_pick_chance(rng, 2) ? od_pick(rng, 64, c->variates - 1) : od_pick_edge(rng, 1, c->variates - 1);
+    c->n_group = c->variates;
+    for (unsigned v = 0; v < c->variates; v++) c->group[v] = v < first ? 0 : 1;
+}
+
+/* A new case of the same generator, with a model of few layers. */
+static void draw_flat_model(od_case *c, unsigned n_head, unsigned d_head, unsigned d_mlp, od_rng *rng) {
+    const enum od_generator generator = c->generator;
+    od_case_init(c);
+    c->generator = generator;
     draw_small_model(c, rng);
+    c->preset[0] = 0;
+    c->config.patch = od_pick(rng, 1, 2);
+    c->config.n_head = n_head;
+    c->config.d_model = n_head * d_head;
+    c->config.d_mlp = d_mlp;
+    c->config.n_layer = od_pick(rng, 1, 2);
+    c->config.space_every = od_pick(rng, 0, (unsigned)c->config.n_layer);
+}
+
+/* Products that are too wide for the kernels of small ones, heads beyond what takes whole tiles of keys, and about as
+ * many tokens as a tile of rows. */
+static void draw_wide(od_case *c, od_rng *rng) {
+    static const unsigned heads_dim[] = {36, 44, 66, 68}, heads[] = {4, 3, 2, 2};
+    const unsigned i = od_pick(rng, 0, 3);
+    draw_flat_model(c, heads[i], heads_dim[i], od_pick_edge(rng, 15, 65), rng);
+    c->config.patch = od_pick(rng, 2, 4); /* a mean forecast of a value or two would be the contract's edge */
+    if (c->config.n_component > 3) c->config.n_component = 3;
     c->batch = od_pick(rng, 1, 2);
+    c->variates = od_pick(rng, 2, 3);
+    add_context(c, 0, 64 / (c->batch * c->variates) - 1 + od_pick(rng, 0, 2), rng);
+    if (od_pick_chance(rng, 2)) add_steps(c, 0, 1, rng);
+    draw_small_series(c, c->op[0].steps, rng);
+    draw_switches(c, rng);
+}
+
+/* More variates than a tile of keys. */
+static void draw_crowd(od_case *c, od_rng *rng) {
+    draw_flat_model(c, od_pick(rng, 1, 2), od_pick_chance(rng, 2) ? 4 : 6, od_pick_edge(rng, 1, 9), rng);
+    c->config.space_every = od_pick(rng, 1, (unsigned)c->config.n_layer);
+    c->variates = od_pick_edge(rng, 65, OD_CASE_MAX_VARIATES);
+    add_context(c, 0, od_pick(rng, 1, 3), rng);
+    if (od_pick_chance(rng, 2)) add_steps(c, 0, 1, rng);
+    draw_small_series(c, c->op[0].steps, rng);
+    if (od_pick_chance(rng, 2)) draw_neighbours(c, rng);
+    draw_switches(c, rng);
+}
+
+void od_draw_boundary(od_case *c, od_rng *rng) {
+    enum { TRIES = 24 };
+    unsigned patches = od_pick_edge(rng, 1, 9), run = od_pick(rng, 0, 3);
+    c->batch = od_pick(rng, 1, 3);
     c->variates = od_pick(rng, 1, 3);
     switch (od_pick(rng, 0, 4)) {
     case 0: patches = od_pick_edge(rng, 1, 257); break;
@@ -102,16 +170,18 @@ void od_draw_boundary(od_case *c, od_rng *rng) {
         patches = patches > 2 ? patches - od_pick(rng, 0, 2) : patches;
         break;
     }
-    add_context(c, 0, patches, rng);
-    if (run > 0) add_steps(c, 0, run, rng);
-    if (od_pick_chance(rng, 4)) { /* the neighbour of that size after it, in the same session or beside it */
-        const unsigned session = od_pick(rng, 0, 1), next = patches + od_pick(rng, 0, 2);
-        if (session == 0) add(c, OD_OP_RESET, 0);
-        add_context(c, session, next > 1 ? next - 1 : 1, rng);
-        add_steps(c, session, od_pick(rng, 1, 2), rng);
+    /* The size stays and the model gives way: drawn anew as a whole, large sizes would be rare. */
+    for (int i = 0; i < TRIES; i++) {
+        draw_small_model(c, rng);
+        draw_edge_schedule(c, patches, run, rng);
+        if (od_case_work(c) <= OD_CASE_CHEAP) break;
     }
     draw_small_series(c, c->op[0].steps, rng);
     draw_switches(c, rng);
+    /* Drawn last: what is none of these two is what it was before there were any. */
+    const unsigned other = od_pick(rng, 1, 10);
+    if (other == 1) draw_wide(c, rng);
+    if (other == 2) draw_crowd(c, rng);
 }
 
 void od_draw_session(od_case *c, od_rng *rng) {

@@ -13,6 +13,7 @@
 
 #include "model/case_internal.h"
 #include "model/file.h"
+#include "model/json_memory.h"
 
 typedef struct printer {
     FILE *to; /* a memory stream: what fails there shows at fclose */
@@ -46,12 +47,14 @@ static void put_real(printer *p, double x) {
 
 /* Quoted and escaped, by Jansson. */
 static void put_text(printer *p, const char *text) {
+    od_json_watch();
     json_t *json = json_string(text);
     char *quoted = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
     if (quoted)
         fputs(quoted, p->to);
     else if (!p->status)
-        p->status = od_fail(p->e, OD_BAD_INPUT, "case: a text is no UTF-8, or there is no memory");
+        p->status = od_json_short() ? od_fail(p->e, OD_NO_MEMORY, "case: no memory for a text")
+                                    : od_fail(p->e, OD_BAD_INPUT, "case: a text is no UTF-8");
     free(quoted);
     json_decref(json);
 }
@@ -258,7 +261,7 @@ enum od_status od_case_print(char **text, size_t *size, const od_case *c, const 
     p.to = open_memstream(text, size);
     if (!p.to) return od_fail(e, OD_NO_MEMORY, "case: no memory for its text");
     put_case(&p);
-    if (fclose(p.to) != 0 && !p.status) p.status = od_fail(e, OD_NO_MEMORY, "case: no memory for its text");
+    if (!od_text_close(p.to, text) && !p.status) p.status = od_fail(e, OD_NO_MEMORY, "case: no memory for its text");
     if (!p.status) return OD_OK;
     free(*text);
     *text = NULL;

@@ -7,10 +7,9 @@
 
 #include "model/case_internal.h"
 
-static const double cheap = 1 << 24; /* multiply-adds on one engine: some milliseconds */
 enum { MAX_DRAWS = 200 };
 
-static const char *const profile_names[] = {"default", "rate", "base", "boundary", "session"};
+static const char *const profile_names[] = {"default", "rate", "base", "boundary", "session", "mixed"};
 
 enum od_status od_profile_parse(enum od_profile *p, const char *name, od_error *e) {
     for (size_t i = 0; i < sizeof profile_names / sizeof *profile_names; i++)
@@ -18,7 +17,7 @@ enum od_status od_profile_parse(enum od_profile *p, const char *name, od_error *
             *p = (enum od_profile)i;
             return OD_OK;
         }
-    return od_fail(e, OD_BAD_INPUT, "profile '%s' is none of default, rate, base, boundary, session", name);
+    return od_fail(e, OD_BAD_INPUT, "profile '%s' is none of default, rate, base, boundary, session, mixed", name);
 }
 
 static od_op *add_op(od_case *c, enum od_op_kind kind, unsigned session) {
@@ -159,7 +158,10 @@ static void fall_back(od_case *c, od_rng *rng) {
 }
 
 void od_case_generate(od_case *c, uint64_t seed, uint64_t index, enum od_profile profile) {
+    static const enum od_profile turns[] = {OD_PROFILE_DEFAULT, OD_PROFILE_BOUNDARY, OD_PROFILE_DEFAULT,
+                                            OD_PROFILE_SESSION};
     char name[64];
+    if (profile == OD_PROFILE_MIXED) profile = turns[index % (sizeof turns / sizeof *turns)];
     snprintf(name, sizeof name, "case/%d/%s/%" PRIu64, OD_CASE_FORMAT, profile_names[profile], index);
     od_rng rng = od_rng_make(seed, od_rng_name_key(name));
     /* Drawn once, lest the generators that often leave the domain become rare. */
@@ -179,7 +181,7 @@ void od_case_generate(od_case *c, uint64_t seed, uint64_t index, enum od_profile
             od_draw_session(c, &rng);
         else
             draw_default(c, &rng);
-        const bool affordable = profile == OD_PROFILE_BASE || od_case_work(c) <= cheap;
+        const bool affordable = profile == OD_PROFILE_BASE || od_case_work(c) <= OD_CASE_CHEAP;
         if (affordable && od_case_check(c, NULL) == OD_OK && od_case_in_domain(c)) return;
     }
     fall_back(c, &rng);

@@ -11,7 +11,8 @@ enum {
     OD_CASE_MAX_COLUMNS = 16,
     OD_CASE_MAX_FILE_PATH = 479, /* room for "/model.safetensors" behind a folder */
     OD_CASE_MAX_TOKENS = 1 << 18,
-    OD_CASE_MAX_PARAMETERS = 1 << 28
+    OD_CASE_MAX_PARAMETERS = 1 << 28,
+    OD_CASE_CHEAP = 1 << 24 /* multiply-adds of a generated case on one engine: some milliseconds */
 };
 
 /* One life of a session, from its prefill to the next reset or the end: decoded patches in order are the entries

@@ -9,6 +9,7 @@
 #include "model/case_internal.h"
 #include "model/case_tree.h"
 #include "model/file.h"
+#include "model/json_memory.h"
 
 /* ---- model ------------------------------------------------------------------------------------------------------- */
 
@@ -290,10 +291,12 @@ enum od_status od_case_parse(od_case *c, const char *text, size_t size, const ch
     if (size > OD_CASE_MAX_BYTES)
         return od_fail(e, OD_BAD_INPUT, "%s: %zu bytes, a case has at most %d", what, size, OD_CASE_MAX_BYTES);
     json_error_t je;
+    od_json_watch();
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
-    if (!json) return od_fail(e, OD_BAD_INPUT, "%s: line %d, column %d: %s", what, je.line, je.column, je.text);
-    bool ok = parse_case(c, &(od_tree){.json = json, .e = e});
+    bool ok = json && parse_case(c, &(od_tree){.json = json, .e = e});
     json_decref(json);
+    if (!ok && od_json_short()) return od_fail(e, OD_NO_MEMORY, "%s: no memory to read %zu bytes of JSON", what, size);
+    if (!json) return od_fail(e, OD_BAD_INPUT, "%s: line %d, column %d: %s", what, je.line, je.column, je.text);
     return ok ? OD_OK : od_error_prefix(e, "%s", what);
 }
 

@@ -1,9 +1,13 @@
 /* Toto's config.json, as the official constructor takes it: the same keys, the same defaults, the same refusals. */
 #include "model/config.h"
 
+#include "model/json_memory.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "faults/fault.h"
 
 /* What the official constructor takes; the last one is read by its checkpoint loader alone (it names a spelling of
  * the MLP's weights, and od_model_load takes both). */
@@ -149,7 +153,8 @@ static void read_scaler(reader *r, od_config *c) {
     bool stabilize = read_flag(r, "stabilize_with_global", true);
     c->stabilize = stabilize && c->scaler == OD_SCALER_CAUSAL_PATCH_STD_MEAN;
     const json_t *exponent = look(r, "scale_factor_exponent");
-    c->scale_exponent = exponent ? read_number(r, "scale_factor_exponent", exponent) : 10;
+    const double absent = OD_FAULT_ON(CONFIG_DEFAULT) ? 1 : 10;
+    c->scale_exponent = exponent ? read_number(r, "scale_factor_exponent", exponent) : absent;
 }
 
 static void read_distribution(reader *r, od_config *c) {
@@ -194,7 +199,10 @@ enum od_status od_config_parse(od_config *config, const char *json, size_t size,
     json_error_t at;
     warning[0] = 0;
     memset(config, 0, sizeof *config);
+    od_json_watch();
     json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &at);
+    if (!root && od_json_short())
+        return od_fail(e, OD_NO_MEMORY, "config.json: no memory to read %zu bytes of JSON", size);
     if (!root) return od_fail(e, OD_BAD_INPUT, "config.json: line %d, column %d: %s", at.line, at.column, at.text);
     reader r = {root, OD_OK, e};
     if (!json_is_object(root))

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faults/fault.h"
 #include "model/series.h"
 
 typedef struct reader {
@@ -121,7 +122,7 @@ static bool is_missing(const field *f) {
 static enum od_status read_value(const reader *r, const field *f, float *value, uint8_t *mask) {
     *value = 0;
     *mask = 0;
-    if (is_missing(f)) return OD_OK;
+    if (is_missing(f)) return *mask = OD_FAULT_ON(CSV_MISSING), OD_OK;
     if (!is_number(f)) return fail(r, f->column, "not a number (1.5, -2e3; a missing value is empty, NA or nan)");
     char text[128];
     if (f->size >= sizeof text) return fail(r, f->column, "a number may have at most 127 characters");

@@ -13,8 +13,9 @@
 #include "model/model.h"
 #include "model/options.h"
 
-/* 2: od_stats.rolled_back and emulated, od_options.last_head; 3: scramble_undeclared, od_stats.device_used */
-enum { OD_ENGINE_ABI = 3 };
+/* 2: od_stats.rolled_back and emulated, od_options.last_head; 3: scramble_undeclared, od_stats.device_used;
+ * 4: od_stats.waits and copied */
+enum { OD_ENGINE_ABI = 4 };
 
 typedef struct od_engine od_engine;
 typedef struct od_session od_session;
@@ -36,8 +37,11 @@ typedef struct od_stats {
     uint64_t captures;     /* graphs captured */
     uint64_t replays;      /* graphs launched */
     uint64_t cache_hits;   /* decode calls that used cached keys */
-    uint64_t fallbacks;    /* calls that an option wanted on the fast path and that left it */
+    uint64_t fallbacks;    /* calls that an option wanted on the fast path and that left it: with the option graph (and
+                            * recapture) every call is a replay or one of these */
     uint64_t replaced;     /* forecast values that were NaN, infinite or too large and became 0 */
+    uint64_t waits;        /* times that the host waited for the device */
+    uint64_t copied;       /* bytes copied to the device */
     const char *math_mode; /* "float32", "float64", "tf32": as the library reports it, not as it was asked; or the
                             * method of products of one's own, as "3xtf32" */
     const char *device;    /* "cpu (OpenBLAS 0.3.21 …)", "NVIDIA H100 …", "twin" */

@@ -101,6 +101,17 @@ enum od_status od_file_read(char **bytes, size_t *size, const char *path, size_t
     return status;
 }
 
+enum od_status od_file_begin(char *bytes, size_t room, size_t *size, const char *path, od_error *e) {
+    size_t got;
+    int fd;
+    enum od_status status = open_regular(&fd, size, path, e);
+    if (status != OD_OK) return status;
+    memset(bytes, 0, room);
+    if (!read_full(&got, fd, bytes, room)) status = od_fail(e, OD_IO, "%s: cannot be read: %s", path, strerror(errno));
+    close(fd);
+    return status;
+}
+
 static bool write_full(int fd, const char *bytes, size_t size) {
     while (size > 0) {
         ssize_t n = write(fd, bytes, size);
@@ -177,6 +188,18 @@ out:
     free(buffer);
     close(fd);
     return status;
+}
+
+bool od_stream_close(FILE *f) {
+    const bool ok = ferror(f) == 0;
+    return fclose(f) == 0 && ok;
+}
+
+bool od_text_close(FILE *f, char **text) {
+    if (od_stream_close(f) && *text) return true;
+    free(*text);
+    *text = NULL;
+    return false;
 }
 
 enum od_status od_path_beside(char *out, size_t out_size, const char *base_file, const char *path, od_error *e) {

@@ -27,17 +27,22 @@ void od_heap_hint(void *block, size_t bytes) {
     madvise(first, (size_t)((char *)block + bytes - first) / HUGE * HUGE, MADV_HUGEPAGE);
 }
 
+bool od_heap_refuses(od_heap *heap) {
+    heap->calls++;
+    return heap->fail_at && heap->calls >= heap->fail_at;
+}
+
 void *od_heap_alloc(od_heap *heap, size_t count, size_t size, const char *what, od_error *e) {
     size_t bytes, whole;
     assert(heap && what);
-    heap->calls++;
+    const bool refused = od_heap_refuses(heap);
     if (!od_size_mul(&bytes, count, size) || !od_size_add(&whole, bytes, 2 * HEADER)) {
         od_fail(e, OD_NO_MEMORY, "%s: %zu x %zu bytes overflow a size", what, count, size);
         return NULL;
     }
     /* calloc, aligned by hand: it need not touch what comes fresh from the system */
     char *base = NULL;
-    if (!heap->fail_at || heap->calls < heap->fail_at) base = calloc(1, whole);
+    if (!refused) base = calloc(1, whole);
     if (!base) {
         od_fail(e, OD_NO_MEMORY, "%s: cannot allocate %zu bytes of host memory (%zu live)", what, bytes, heap->live);
         return NULL;

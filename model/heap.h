@@ -3,6 +3,7 @@
 #ifndef OD_MODEL_HEAP_H
 #define OD_MODEL_HEAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,10 @@ typedef struct od_heap {
 /* count * size bytes, zeroed, aligned to 64. NULL with *e filled (OD_NO_MEMORY: how much was asked for, `what` for) on
  * overflow, exhaustion or a planned failure. count or size of 0 gives a valid empty block. */
 void *od_heap_alloc(od_heap *heap, size_t count, size_t size, const char *what, od_error *e);
+
+/* Counts an allocation that is made elsewhere (of a device's memory) among the heap's: true where a test planned its
+ * failure. */
+bool od_heap_refuses(od_heap *heap);
 
 /* Gives a block back; NULL is fine. */
 void od_heap_free(od_heap *heap, void *block);

@@ -1,5 +1,6 @@
 /* A model from config.json and model.safetensors: tensors are found by every spelling that Toto's own files use, and
  * everything else in the file must be known to be no weight. */
+#include "faults/fault.h"
 #include "model/file.h"
 #include "model/model_table.h"
 #include "model/safetensors.h"
@@ -94,6 +95,9 @@ static enum od_status copy(od_model *m, const od_weight_spec *w, const od_tensor
             return od_fail(e, OD_BAD_INPUT, "tensor %s: element %zu is %g, weights must be finite", t->name, i,
                            (double)from[i]);
     memcpy(m->data + w->offset, from, w->count * sizeof(float));
+    if (OD_FAULT_WHEN(TRANSPOSED, w->rank == 2 && w->shape[0] == w->shape[1]))
+        for (size_t i = 0; i < w->count; i++)
+            m->data[w->offset + i] = from[i % w->shape[1] * w->shape[1] + i / w->shape[1]];
     return OD_OK;
 }
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "faults/fault.h"
+
 od_rng od_rng_make(uint64_t key0, uint64_t key1) {
     return (od_rng){.key = {key0, key1}, .block_at = UINT64_MAX};
 }
@@ -74,6 +76,7 @@ void od_rng_fill_normal(float *out, size_t count, double mean, double sigma, uin
     for (size_t i = 0; i < count; i += 2) {
         philox4x64_ctr_t b = philox(key, i / 2);
         out[i] = (float)(mean + sigma * box_muller(b.v[0], b.v[1]));
+        if (OD_FAULT_ON(RNG_PAIR)) b.v[3] = b.v[1];
         if (i + 1 < count) out[i + 1] = (float)(mean + sigma * box_muller(b.v[2], b.v[3]));
     }
 }

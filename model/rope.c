@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <math.h>
 
+#include "faults/fault.h"
+
 float od_rope_frequency(size_t i, size_t d_head) {
     float exponent = (float)(2 * i) / (float)d_head;
     float power = (float)pow(10000.0, (double)exponent);
@@ -38,7 +40,8 @@ enum od_status od_rope_create(od_rope *rope, size_t d_head, size_t n_position, o
             rope->sine[t * half + i] = sin(angle);
         }
         for (size_t r = 0; r < n_xpos; r++)
-            rope->xpos[r * half + i] = pow(base, ((double)r - (double)(n_position - 1)) / 512);
+            rope->xpos[r * half + i] =
+                pow(OD_FAULT_ON(XPOS_INVERSE) ? 1 / base : base, ((double)r - (double)(n_position - 1)) / 512);
     }
     return OD_OK;
 }

@@ -2,6 +2,7 @@
  * length against the span, shapes against overflow, lengths against shapes, offsets against each other. */
 #include "model/safetensors.h"
 #include "model/file.h"
+#include "model/json_memory.h"
 
 #include <assert.h>
 #include <jansson.h>
@@ -177,21 +178,34 @@ out:
     return status;
 }
 
+/* The header's length, in the first bytes of a file of `size`. */
+static enum od_status read_length(uint64_t *n_header, const unsigned char *b, size_t size, const char *what,
+                                  od_error *e) {
+    *n_header = 0;
+    if (size < PREFIX)
+        return od_fail(e, OD_BAD_INPUT, "%s: has %zu bytes, a safetensors file has 8 and a header", what, size);
+    for (int i = 0; i < PREFIX; i++) *n_header |= (uint64_t)b[i] << (8 * i);
+    if (*n_header > OD_SAFETENSORS_MAX_HEADER || *n_header > size - PREFIX)
+        return od_fail(e, OD_BAD_INPUT, "%s: announces a header of %llu bytes, %zu follow and at most %d are allowed",
+                       what, (unsigned long long)*n_header, size - PREFIX, OD_SAFETENSORS_MAX_HEADER);
+    return OD_OK;
+}
+
 enum od_status od_safetensors_parse(od_safetensors *out, const void *bytes, size_t size, const char *what,
                                     od_error *e) {
     const unsigned char *b = bytes;
-    uint64_t n_header = 0;
+    uint64_t n_header;
     json_error_t at;
     *out = (od_safetensors){0};
-    if (size < PREFIX)
-        return od_fail(e, OD_BAD_INPUT, "%s: has %zu bytes, a safetensors file has 8 and a header", what, size);
-    for (int i = 0; i < PREFIX; i++) n_header |= (uint64_t)b[i] << (8 * i);
-    if (n_header > OD_SAFETENSORS_MAX_HEADER || n_header > size - PREFIX)
-        return od_fail(e, OD_BAD_INPUT, "%s: announces a header of %llu bytes, %zu follow and at most %d are allowed",
-                       what, (unsigned long long)n_header, size - PREFIX, OD_SAFETENSORS_MAX_HEADER);
+    const enum od_status length = read_length(&n_header, b, size, what, e);
+    if (length != OD_OK) return length;
     if (n_header == 0 || b[PREFIX] != '{')
         return od_fail(e, OD_BAD_INPUT, "%s: the header does not begin with '{', this is no safetensors file", what);
+    od_json_watch();
     json_t *root = json_loadb((const char *)b + PREFIX, n_header, JSON_REJECT_DUPLICATES, &at);
+    if (!root && od_json_short())
+        return od_fail(e, OD_NO_MEMORY, "%s: no memory to read a header of %llu bytes", what,
+                       (unsigned long long)n_header);
     if (!root) return od_fail(e, OD_BAD_INPUT, "%s: header: line %d, column %d: %s", what, at.line, at.column, at.text);
     enum od_status status =
         parse_entries(out, root, (const char *)b + PREFIX + n_header, size - PREFIX - n_header, what, e);
@@ -201,10 +215,14 @@ enum od_status od_safetensors_parse(od_safetensors *out, const void *bytes, size
 }
 
 enum od_status od_safetensors_open(od_safetensors *out, const char *path, od_error *e) {
-    char *bytes;
+    char *bytes, head[PREFIX];
     size_t size;
+    uint64_t n_header;
     *out = (od_safetensors){0};
-    enum od_status status = od_file_read(&bytes, &size, path, SIZE_MAX, e);
+    /* what its first bytes rule out is not read: it may have no end, but for holes */
+    enum od_status status = od_file_begin(head, sizeof head, &size, path, e);
+    if (status == OD_OK) status = read_length(&n_header, (const unsigned char *)head, size, path, e);
+    if (status == OD_OK) status = od_file_read(&bytes, &size, path, SIZE_MAX, e);
     if (status != OD_OK) return status;
     status = od_safetensors_parse(out, bytes, size, path, e);
     if (status != OD_OK) {

@@ -1,10 +1,12 @@
 /* Writing safetensors: the header through Jansson, the data straight from the tensors. The same tensors give the same
  * bytes, in whatever order they come. */
 #include "model/file.h"
+#include "model/json_memory.h"
 #include "model/safetensors.h"
 
 #include <assert.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +47,9 @@ static enum od_status make_header(json_t *root, od_piece *pieces, const od_tenso
         assert(t->data || bytes == 0);
         json_t *entry = make_entry(t, at, end);
         if (!entry) return od_fail(e, OD_NO_MEMORY, "%s: no memory for the header", path);
-        if (json_object_set_new(root, t->name, entry) != 0) /* memory lacks only in theory, UTF-8 is checked here */
+        const bool set = json_object_set_new(root, t->name, entry) == 0;
+        if (od_json_short()) return od_fail(e, OD_NO_MEMORY, "%s: no memory for the header", path);
+        if (!set) /* Jansson checks it */
             return od_fail(e, OD_BAD_INPUT, "%s: the tensor's name '%s' is not UTF-8", path, t->name);
         pieces[i] = (od_piece){t->data, bytes};
         at = end;
@@ -72,6 +76,7 @@ static char *print_header(size_t *size, const json_t *root) {
 /* The file's pieces in order, pieces[n + 1]: the header (malloc'd, the caller frees pieces[0].bytes), then the data of
  * the tensors. On error nothing is to be freed. */
 static enum od_status lay_out(od_piece *pieces, const od_tensor *tensors, size_t n, const char *what, od_error *e) {
+    od_json_watch();
     json_t *root = json_object();
     const od_tensor **order = calloc(n + 1, sizeof *order);
     enum od_status status;

@@ -1,17 +1,16 @@
 #include "model/status.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes of the printable character at s, 0 where there is none: UTF-8 as RFC 3629 has it (shortest form, no
- * surrogates), less the control characters (C0, DEL, C1). s ends in a NUL, which is no continuation. */
-static size_t character(const unsigned char *s) {
+size_t od_utf8_character(const char *text) {
+    const unsigned char *s = (const unsigned char *)text;
     static const struct {
         unsigned char first, last, size, lo, hi; /* of the first byte; in all; of the second byte */
-    } rows[] = {{0x20, 0x7e, 1, 0, 0},       {0xc2, 0xc2, 2, 0xa0, 0xbf}, {0xc3, 0xdf, 2, 0x80, 0xbf},
-                {0xe0, 0xe0, 3, 0xa0, 0xbf}, {0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f},
-                {0xee, 0xef, 3, 0x80, 0xbf}, {0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf},
-                {0xf4, 0xf4, 4, 0x80, 0x8f}};
+    } rows[] = {{0x20, 0x7e, 1, 0, 0},       {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf},
+                {0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf},
+                {0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f}};
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
         if (s[0] < rows[r].first || s[0] > rows[r].last) continue;
         if (rows[r].size > 1 && (s[1] < rows[r].lo || s[1] > rows[r].hi)) return 0;
@@ -22,10 +21,15 @@ static size_t character(const unsigned char *s) {
     return 0;
 }
 
-/* A message quotes what a file holds, and may have been cut in the middle of a character. */
-static void clean(char *s) {
+/* The same, less the control characters that are two bytes long (C1). */
+static size_t character(const char *s) {
+    const bool control = (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0;
+    return control ? 0 : od_utf8_character(s);
+}
+
+void od_text_clean(char *s) {
     while (*s) {
-        size_t n = character((const unsigned char *)s);
+        size_t n = character(s);
         if (n == 0) *s = '?';
         s += n ? n : 1;
     }
@@ -35,7 +39,7 @@ enum od_status od_vfail(od_error *e, enum od_status status, const char *format, 
     if (e) {
         e->status = status;
         vsnprintf(e->text, sizeof e->text, format, args);
-        clean(e->text);
+        od_text_clean(e->text);
     }
     return status;
 }

@@ -37,7 +37,15 @@ enum od_status od_vfail(od_error *e, enum od_status status, const char *format, 
 /* Puts "prefix: " before the text of *e, which keeps its status; returns that status. e is not NULL. */
 enum od_status od_error_prefix(od_error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* In place: control characters, and bytes that are no UTF-8, become '?'. A message quotes what a file holds, and may
+ * have been cut in the middle of a character. */
+void od_text_clean(char *s);
+
 /* "ok", "bad input", … */
+/* Bytes of the character at s, 0 where there is none: UTF-8 as RFC 3629 has it (shortest form, no surrogates), less C0
+ * and DEL. s ends in a NUL, which is no continuation. */
+size_t od_utf8_character(const char *s);
+
 const char *od_status_name(enum od_status status);
 
 /* *out = a * b (or a + b); false where it overflows size_t, *out is then untouched. */

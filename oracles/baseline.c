@@ -10,6 +10,7 @@
 
 #include "model/case_tree.h"
 #include "model/file.h"
+#include "model/json_memory.h"
 #include "model/safetensors.h"
 #include "oracles/evidence.h"
 #include "oracles/tolerance.h"
@@ -189,8 +190,10 @@ enum od_status od_baseline_read(od_baseline *out, const char *dir, od_error *e) 
     enum od_status s = path_of(path, sizeof path, dir, "baseline", ".json", e);
     if (s == OD_OK) s = od_file_read(&text, &size, path, OD_BASELINE_MAX_BYTES, e);
     if (s != OD_OK) return s;
+    od_json_watch();
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
     free(text);
+    if (!json && od_json_short()) return od_fail(e, OD_NO_MEMORY, "%.300s: no memory to read %zu bytes", path, size);
     if (!json) return od_fail(e, OD_BAD_INPUT, "%.300s: line %d, column %d: %s", path, je.line, je.column, je.text);
     *e = (od_error){0};
     const bool ok = parse_list(out, &(od_tree){.json = json, .e = e});

@@ -33,7 +33,7 @@ typedef struct od_comparison {
 
 /* Fills *out. Types may differ (F32 against F64, or whole numbers): values are compared. Shapes must not: OD_BAD_INPUT
  * names both. unit > 0. The ULP fields stay 0 without `with_ulp`, and are NaN where n = 0; with it scratch of n·8 bytes
- * is allocated: OD_NO_MEMORY. */
+ * is allocated: OD_NO_MEMORY, and they are NaN. */
 enum od_status od_compare(od_comparison *out, const od_tensor *ref, const od_tensor *fast, double unit, bool with_ulp,
                           od_error *e);
 

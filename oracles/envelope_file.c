@@ -7,6 +7,7 @@
 
 #include "model/case_tree.h"
 #include "model/file.h"
+#include "model/json_memory.h"
 #include "oracles/envelope.h"
 
 enum { DIGITS = 5 };
@@ -116,7 +117,9 @@ enum od_status od_envelope_parse(od_envelope *out, const char *text, size_t size
     od_error local;
     if (!e) e = &local;
     *out = (od_envelope){0};
+    od_json_watch();
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
+    if (!json && od_json_short()) return od_fail(e, OD_NO_MEMORY, "%s: no memory to read %zu bytes", name, size);
     if (!json) return od_fail(e, OD_BAD_INPUT, "%s: line %d, column %d: %s", name, je.line, je.column, je.text);
     const bool ok = parse_all(out, &(od_tree){.json = json, .e = e});
     json_decref(json);
@@ -194,9 +197,10 @@ static bool put_all(FILE *f, const od_envelope *x) {
 
 enum od_status od_envelope_format(char **text, size_t *size, const od_envelope *x, od_error *e) {
     *text = NULL;
+    od_json_watch();
     FILE *f = open_memstream(text, size);
-    const bool ok = f && put_all(f, x);
-    if (f && fclose(f) == 0 && ok) return OD_OK;
+    const bool ok = f && put_all(f, x) && !od_json_short();
+    if (f && od_text_close(f, text) && ok) return OD_OK;
     free(*text);
     *text = NULL;
     return od_fail(e, OD_NO_MEMORY, "no memory for the text of an envelope");

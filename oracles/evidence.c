@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faults/fault.h"
+
 #include "oracles/tolerance.h"
 
 /* Plays once and notes how it went. */
@@ -45,8 +47,11 @@ static void note_live(od_evidence *ev, od_player *p) {
     p->api->stats(p->engine, &ev->fast_end);
     ev->n_played++;
     if (ev->n_live < OD_MAX_REPEAT) {
-        ev->host_live[ev->n_live] = ev->fast_end.host_live;
-        ev->device_live[ev->n_live] = ev->fast_end.device_live;
+        const bool once = OD_FAULT_WHEN(LIVE_ONCE, ev->n_live > 1);
+        ev->host_live[ev->n_live] = once ? ev->host_live[1] : ev->fast_end.host_live;
+        ev->device_live[ev->n_live] = once ? ev->device_live[1] : ev->fast_end.device_live;
+        ev->waits[ev->n_live] = ev->fast_end.waits;
+        ev->copied[ev->n_live] = ev->fast_end.copied;
         ev->n_live++;
     }
     if (ev->n_live < 2 || w->n == OD_WITNESS_REPEAT) return;
@@ -62,7 +67,8 @@ static bool reset_and_note(od_evidence *ev, od_player *p, od_attempt *run) {
     return run->status == OD_OK;
 }
 
-/* Growth between the second request and the third: a few more tell a leak from a buffer that found its size. */
+/* Growth between the second request and the third: a few more tell a leak from a buffer that found its size. Their
+ * sessions are new ones, as the third's were, for what a session leaves behind when it is closed. */
 static bool grew(const od_evidence *ev) {
     return ev->n_live == 3 && (ev->host_live[2] > ev->host_live[1] || ev->device_live[2] > ev->device_live[1]);
 }
@@ -93,8 +99,10 @@ static bool rerun_same_engine(od_evidence *ev, od_player *p, unsigned needs) {
     if (!played) return false;
     if (!reset_and_note(ev, p, run)) return false;
     const bool growing = grew(ev);
-    while (growing && ev->n_live < OD_MAX_REPEAT)
-        if (!play(run, p, NULL, NULL) || !reset_and_note(ev, p, run)) return false;
+    while (growing && ev->n_live < OD_MAX_REPEAT) {
+        run->status = od_player_reopen(p, &run->error);
+        if (run->status != OD_OK || !play(run, p, NULL, NULL) || !reset_and_note(ev, p, run)) return false;
+    }
     while (needs & OD_NEED_WITNESSES && is_to_be_watched(ev))
         if (!play(run, p, NULL, NULL) || !reset_and_note(ev, p, run)) return false;
     return true;

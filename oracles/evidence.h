@@ -131,7 +131,8 @@ typedef struct od_evidence {
     size_t n_played; /* plays of the same engine followed by a reset; */
     size_t n_live;   /* of the first of them: */
     size_t host_live[OD_MAX_REPEAT], device_live[OD_MAX_REPEAT];
-    od_witnessed witnessed; /* from the second request on */
+    uint64_t waits[OD_MAX_REPEAT], copied[OD_MAX_REPEAT]; /* so far */
+    od_witnessed witnessed;                               /* from the second request on */
 
     size_t n_pair, per_pair;                                      /* timed pairs, plays in each measurement */
     double fast_seconds[OD_MAX_PAIR], plain_seconds[OD_MAX_PAIR]; /* of one play */

@@ -31,6 +31,10 @@ enum od_status od_finding_write(char *path, size_t size, const char *dir, const 
     int n = snprintf(folder, sizeof folder, "%s/findings", dir);
     if (n < 0 || (size_t)n >= sizeof folder) return od_fail(e, OD_IO, "the folder's path is too long: %.200s…", dir);
     enum od_status s = od_make_folder(folder, e);
+    struct stat st;
+    if (s == OD_OK && lstat(folder, &st) == 0 && S_ISLNK(st.st_mode)) /* --out itself may be one: its owner says so */
+        s = od_fail(e, OD_BAD_INPUT,
+                    "%.300s: is a symbolic link, and findings stay below --out: a folder would be right", folder);
     if (s != OD_OK) return s;
     n = snprintf(path, size, "%s/%016llx-%016llx.json", folder,
                  (unsigned long long)XXH64(v->signature, strlen(v->signature), 0), (unsigned long long)v->hash);

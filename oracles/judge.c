@@ -177,6 +177,7 @@ void od_judge_case(od_verdict *v, od_judge *j, od_case *c) {
     v->spent.generation = od_seconds() - start;
     j->script.spent = &v->spent;
     describe(v, j, c, s == OD_OK ? j->script.model->config.patch : c->config.patch);
+    if (s == OD_OK && v->hash == 0) s = od_fail(&e, OD_NO_MEMORY, "no memory for the case's text");
     if (s != OD_OK) {
         v->outcome = OD_ERROR;
         v->bad_input = s == OD_BAD_INPUT;

@@ -8,6 +8,7 @@
 
 #include "model/case_tree.h"
 #include "model/file.h"
+#include "model/json_memory.h"
 #include "oracles/oracle.h"
 #include "oracles/signature.h"
 
@@ -105,8 +106,10 @@ enum od_status od_known_read(od_known *out, const char *path, const char *today,
         strftime(day, sizeof day, "%Y-%m-%d", gmtime(&now));
         today = day;
     }
+    od_json_watch();
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
     free(text);
+    if (!json && od_json_short()) return od_fail(e, OD_NO_MEMORY, "%s: no memory to read %zu bytes", path, size);
     if (!json) return od_fail(e, OD_BAD_INPUT, "%s: line %d, column %d: %s", path, je.line, je.column, je.text);
     const bool ok = parse_list(out, &(od_tree){.json = json, .e = e}, today);
     json_decref(json);

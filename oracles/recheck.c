@@ -60,11 +60,13 @@ static unsigned oracles_of(const char *signature, unsigned asked) {
     return 1u << number | od_oracle_bit(&od_oracle_engine);
 }
 
+/* A judging that ends in an error (no memory) says nothing of the finding: it is not counted, and the last. */
 static void judge_again(unsigned *judged, unsigned *shown, od_judge *again, od_case *c, const char *signature,
                         unsigned until) {
     od_verdict v;
     while (*judged < until) {
         od_judge_case(&v, again, c);
+        if (v.outcome == OD_ERROR && !came(&v, signature)) return;
         ++*judged;
         *shown += came(&v, signature);
     }

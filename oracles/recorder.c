@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "oracles/recorder.h"
+#include "tests/faults/fault.h"
 
 static enum od_status map(void **out, int fd, int protection, const char *path, od_error *e) {
     *out = mmap(NULL, sizeof(od_record), protection, MAP_SHARED, fd, 0);
@@ -61,6 +62,7 @@ void od_recorder_close(const od_record *r) {
 }
 
 void od_recorder_start(od_record *r, const void *input, size_t bytes) {
+    OD_FAULT_INPUT();
     if (!r) return;
     r->input_bytes = bytes;
     memcpy(r->input, input, bytes < OD_RECORD_INPUT ? bytes : OD_RECORD_INPUT);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/file.h"
 #include "oracles/report_read.h"
 
 /* The eleven tests of the validation report, by number; `oracle` is the one whose PASS the test is about. */
@@ -356,7 +357,7 @@ enum od_status od_report_markdown(char **text, const char *const *paths, size_t 
     size_t size;
     FILE *f = open_memstream(text, &size);
     if (f) put_report(f, &r);
-    if (!f || fclose(f) != 0) {
+    if (!f || !od_text_close(f, text)) {
         free(*text);
         *text = NULL;
         s = od_fail(e, OD_NO_MEMORY, "no memory for the report");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/file.h"
+#include "model/json_memory.h"
 
 enum { RESULT_MAX_BYTES = 1 << 30 };
 
@@ -96,7 +97,12 @@ static enum od_status read_file(od_results *r, const char *path, od_error *e) {
         if (!end) end = text + size;
         number++;
         json_error_t error;
+        od_json_watch();
         json_t *line = json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, &error);
+        if (!line && od_json_short()) {
+            s = od_fail(e, OD_NO_MEMORY, "%s:%zu: no memory to read %zu bytes", path, number, (size_t)(end - at));
+            break;
+        }
         if (!json_is_object(line)) {
             s = od_fail(e, OD_BAD_INPUT, "%s:%zu: no JSON object on a line of its own: %s", path, number,
                         line ? "another value" : error.text);

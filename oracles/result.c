@@ -1,9 +1,11 @@
 #include "oracles/result.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
 
+#include "model/json_memory.h"
 #include "oracles/tolerance.h"
 
 /* JSON has no word for NaN and infinity: null. */
@@ -43,10 +45,13 @@ static json_t *oracle_names(unsigned mask) {
 static enum od_status put(FILE *out, json_t *line, od_error *e) {
     char *s = line ? json_dumps(line, JSON_COMPACT) : NULL;
     json_decref(line);
-    if (!s) return od_fail(e, OD_NO_MEMORY, "no memory for a result line");
+    if (od_json_short() || !s) { /* a part of it is missing */
+        free(s);
+        return od_fail(e, OD_NO_MEMORY, "no memory for a result line");
+    }
     bool ok = fputs(s, out) >= 0 && fputc('\n', out) != EOF && fflush(out) == 0;
     free(s);
-    return ok ? OD_OK : od_fail(e, OD_IO, "a result line cannot be written");
+    return ok ? OD_OK : od_fail(e, OD_IO, "a result line cannot be written: %s", strerror(errno));
 }
 
 static json_t *engine(const char *name, const char *device, const char *math) {

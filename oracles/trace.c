@@ -6,6 +6,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "faults/fault.h"
+
 #include "oracles/compare.h"
 
 static const char *const step_names[OD_STEPS] = {"prefill", "decode", "own"};
@@ -133,6 +135,7 @@ enum od_status od_trace_match(void *arg, const od_call_at *at, const od_outputs 
             have = &was;
         }
         const od_tensor *is = i < out->n_tensor ? &out->tensor[i] : NULL;
+        if (OD_FAULT_WHEN(SELF_RERUN, have && is)) is = have;
         bool same = have && is && strcmp(have->name, is->name) == 0 && have->dtype == is->dtype &&
                     od_same_shape(have, is) &&
                     d->trace->tensor[call->first + i].hash == XXH64(is->data, od_tensor_bytes(is), 0);

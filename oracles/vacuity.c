@@ -1,6 +1,8 @@
 /* Guards against verdicts that say nothing: a fast path that was not taken, numbers that are all zero, weights that are
- * not read, nothing compared. An engine without `recapture` has no graphs: asking it for one is not vacuous. */
+ * not read, nothing compared. With the option graph each call replays a graph or counts as a fallback. An engine
+ * without `recapture` has no graphs: asking it for one is not vacuous. */
 #include <stdio.h>
+#include <string.h>
 
 #include "oracles/oracle.h"
 
@@ -26,9 +28,22 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         od_rule(out, OD_INCONCLUSIVE, "OD_DISABLE_FAST rolled the engine back: what the case asks for was not run");
         return;
     }
+    if (f->math_mode && strcmp(f->math_mode, "?") == 0) {
+        od_rule(out, OD_INCONCLUSIVE, "what the fast path counted could not be asked");
+        return;
+    }
     if (o->graph && ev->setup->fast->recapture && f->replays == 0) {
         od_rule_finding(out, "graph", "-", 0, 1, "graphs were asked for, none was replayed (%llu captured)",
                         (unsigned long long)f->captures);
+        return;
+    }
+    const od_stats *first = &ev->fast_stats;
+    const uint64_t told = first->replays + first->fallbacks;
+    if (o->graph && ev->setup->fast->recapture && told < ev->fast.n_call) {
+        od_rule_finding(out, "graph", "-", (double)told, (double)ev->fast.n_call,
+                        "of %zu calls %llu replayed a graph and %llu are said to have fallen back: the others left the "
+                        "fast path in silence",
+                        ev->fast.n_call, (unsigned long long)first->replays, (unsigned long long)first->fallbacks);
         return;
     }
     bool caches = o->cache != OD_CACHE_OFF && od_config_time_layers(&ev->script->model->config) > 0;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "model/json_memory.h"
 #include "oracles/evidence.h"
 
 enum { FIRST_BYTES = 1 << 16 };
@@ -61,6 +62,10 @@ static enum od_status take_all(int fd, char *bytes, size_t n, size_t *got, doubl
 enum od_status od_wire_send(od_wire *w, json_t *message, double seconds, od_error *e) {
     char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
     json_decref(message);
+    if (od_json_short()) { /* since the message before: a part of this one is missing */
+        free(text);
+        text = NULL;
+    }
     if (!text) return od_fail(e, OD_NO_MEMORY, "a message cannot be made: no memory, or no UTF-8 in it");
     const size_t n = strlen(text);
     enum od_status s = OD_OK;
@@ -75,10 +80,10 @@ enum od_status od_wire_send(od_wire *w, json_t *message, double seconds, od_erro
 
 static enum od_status parse(json_t **out, const char *text, size_t n, od_error *e) {
     json_error_t where;
+    od_json_watch();
     *out = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
     if (json_is_object(*out)) return OD_OK;
-    if (!*out && json_error_code(&where) == json_error_out_of_memory)
-        return od_fail(e, OD_NO_MEMORY, "no memory for a message of %zu bytes", n);
+    if (!*out && od_json_short()) return od_fail(e, OD_NO_MEMORY, "no memory for a message of %zu bytes", n);
     const bool other = *out != NULL;
     json_decref(*out);
     *out = NULL;

@@ -142,7 +142,8 @@ static const struct counter {
     {"fallbacks", offsetof(od_stats, fallbacks)},     {"replaced", offsetof(od_stats, replaced)},
     {"host_live", offsetof(od_stats, host_live)},     {"host_peak", offsetof(od_stats, host_peak)},
     {"device_live", offsetof(od_stats, device_live)}, {"device_peak", offsetof(od_stats, device_peak)},
-    {"device_used", offsetof(od_stats, device_used)},
+    {"device_used", offsetof(od_stats, device_used)}, {"waits", offsetof(od_stats, waits)},
+    {"copied", offsetof(od_stats, copied)},
 };
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "counters are read and written as 64 bits");
 enum { COUNTERS = sizeof counters / sizeof counters[0] };

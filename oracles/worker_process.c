@@ -156,6 +156,7 @@ enum od_status od_worker_broken(od_worker *w, const char *request, od_error *e) 
     od_error own = {0};
     if (!e) e = &own;
     const od_error copy = *e;
+    if (copy.status == OD_NO_MEMORY) return gone(w, e); /* of ours: no fault of the worker's */
     od_fail(e, OD_DEVICE_FAULT, "the worker of %s broke the protocol in %s: %.300s", w->name, request, copy.text);
     return gone(w, e);
 }
@@ -189,7 +190,10 @@ enum od_status od_worker_ask(json_t **answer, od_worker *w, json_t *request, od_
     if (s == OD_OK) return OD_OK;
     json_decref(*answer);
     *answer = NULL;
-    return broken ? od_worker_broken(w, name, e) : s;
+    if (broken) return od_worker_broken(w, name, e);
+    /* a device that faulted is lost to its process, and every later call there would fail: the next case has a new one
+     */
+    return s == OD_DEVICE_FAULT ? gone(w, e) : s;
 }
 
 enum od_status od_worker_end(od_worker *w, od_error *e) {

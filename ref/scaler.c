@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <math.h>
 
+#include "faults/fault.h"
+
 /* The classes' defaults in the official code. */
 static const double std_mean_minimum = 1e-3, causal_minimum = 0.1;
 
@@ -36,6 +38,7 @@ static double causal_step(od_ref_scaler *s, double x, double w) {
     double weight = at_least(s->weight, 1), before = s->mean;
     s->mean = s->sum / weight;
     s->m2 += (x - before) * (x - s->mean) * w;
+    if (OD_FAULT_ON(REF_SCALER)) return sqrt(s->m2 / weight + causal_minimum);
     return sqrt(s->m2 / at_least(weight - 1, 1) + causal_minimum);
 }
 

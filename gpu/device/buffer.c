@@ -54,6 +54,10 @@ enum od_status od_buffers_add(od_buffers *list, const od_slice *slices, size_t n
         else
             status = enter(list, &slices[entered], piece, at, e);
     }
+    if (!status && od_heap_refuses(list->heap))
+        status =
+            od_fail(e, OD_NO_MEMORY, "%s: cannot allocate %zu bytes of device memory (%zu live): planned by a test",
+                    slices[0].what, total, live);
     if (!status) status = take(&piece->raw, total, slices[0].what, live, e);
     if (status) {
         while (entered--) forget(list, list->first);

@@ -175,7 +175,7 @@ static void rehearse(od_device *dev, bool on) {
 
 static enum od_status fork_stream(od_device *dev, unsigned waiter, unsigned on, od_error *e) {
     assert(waiter < dev->n_stream && on < dev->n_stream);
-    if (dev->rehearsing) return OD_OK;
+    if (dev->rehearsing || OD_FAULT_WHEN(GPU_EVENT, !dev->capturing && waiter == 0)) return OD_OK;
     CUDA(cudaEventRecord(dev->events[on], dev->streams[on]), "event");
     CUDA(cudaStreamWaitEvent(dev->streams[waiter], dev->events[on], 0), "wait for event");
     return OD_OK;

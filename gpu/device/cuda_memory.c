@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "faults/fault.h"
+
 /* The runtime remembers an error until it is asked: one that is reported here must not be found again after the next
  * kernel's launch. Sticky ones (an illegal access) come back by themselves. */
 enum od_status od_cuda_failed(cudaError_t code, const char *what, od_error *e) {
@@ -52,6 +54,7 @@ static enum od_status check_some(od_device *dev, const od_buffer **b, od_error *
 }
 
 enum od_status od_cuda_sync(od_device *dev, od_error *e) {
+    dev->stats.waits++;
     for (unsigned i = 0; i < dev->n_stream; i++) CUDA(cudaStreamSynchronize(dev->streams[i]), "synchronise");
     CUDA(cudaGetLastError(), "synchronise");
     dev->mailed = 0;
@@ -120,6 +123,7 @@ void od_cuda_unpin(od_device *dev, const void *memory) {
 
 enum od_status od_cuda_upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
     dev->checked = false;
+    dev->stats.copied += bytes;
     if (bytes <= OD_MAILBOX - dev->mailed) {
         char *at = dev->mailbox + dev->mailed;
         memcpy(at, from, bytes);
@@ -138,6 +142,7 @@ enum od_status od_cuda_download(od_device *dev, void *to, const void *from, size
 /* What fits into the mailbox goes through it, so that one wait serves all. */
 enum od_status od_cuda_download_rows(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e) {
     size_t mailed = dev->mailed;
+    dev->stats.waits++;
     for (size_t i = 0; i < n; i++) {
         const od_rows_copy *r = &rows[i];
         const bool fits = r->n * r->bytes <= OD_MAILBOX - mailed;
@@ -150,7 +155,7 @@ enum od_status od_cuda_download_rows(od_device *dev, const od_rows_copy *rows, s
         else
             CUDA(cudaMemcpyAsync(to, r->from, r->n * r->bytes, cudaMemcpyDeviceToHost, dev->streams[0]), "download");
     }
-    CUDA(cudaStreamSynchronize(dev->streams[0]), "download");
+    if (!OD_FAULT_ON(GPU_EARLY)) CUDA(cudaStreamSynchronize(dev->streams[0]), "download");
     mailed = dev->mailed;
     for (size_t i = 0; i < n; i++) {
         const size_t bytes = rows[i].n * rows[i].bytes;

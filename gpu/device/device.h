@@ -29,6 +29,8 @@ typedef struct od_device_stats {
     size_t live, peak;     /* bytes asked for, without guard bands */
     size_t used;           /* bytes in use on the device as its driver says, by anybody; the twin's own, with bands */
     uint64_t launches;     /* kernels and products, also as nodes of a replay */
+    uint64_t waits;        /* of the host for the device */
+    uint64_t copied;       /* bytes, by upload */
     const char *math_mode; /* of products: as the library reports it, or our own product's method */
     const char *name;      /* of the device */
 } od_device_stats;

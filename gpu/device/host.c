@@ -111,18 +111,21 @@ static enum od_status device_free(od_device *dev, void *data, od_error *e) {
 
 static enum od_status upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
     assert(!dev->recording);
+    dev->stats.copied += bytes;
     if (bytes) memcpy(to, from, bytes);
     return OD_OK;
 }
 
 static enum od_status download(od_device *dev, void *to, const void *from, size_t bytes, od_error *e) {
     assert(!dev->recording);
+    dev->stats.waits++;
     if (bytes) memcpy(to, from, bytes);
     return OD_OK;
 }
 
 static enum od_status download_rows(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e) {
     assert(!dev->recording);
+    dev->stats.waits++;
     for (size_t i = 0; i < n; i++)
         for (size_t r = 0; r < rows[i].n; r++)
             memcpy((char *)rows[i].to + r * rows[i].bytes, (const char *)rows[i].from + r * rows[i].apart,
@@ -244,6 +247,7 @@ static void graph_free(od_device *dev, od_graph *graph) {
 }
 
 static enum od_status sync_all(od_device *dev, od_error *e) {
+    dev->stats.waits++;
     if (dev->broken.status != OD_OK) return od_fail(e, dev->broken.status, "%s", dev->broken.text);
     for (const od_buffer *b = dev->buffers.first; b; b = b->next) {
         enum od_status status = check_bands(b, e);

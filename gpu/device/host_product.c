@@ -2,16 +2,18 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 
+#include "faults/fault.h"
 #include "gpu/device/host_gemm.h"
 
 /* A tile of outputs is summed into memory of its own, so that an epilogue may read what it replaces. */
 enum { ROWS = 64, OUTS = 128 };
 
 static void finish(float *y, const float *sum, const float *up, const od_product_args *a, size_t rows, size_t first,
-                   size_t n) {
+                   size_t n, size_t end) {
     for (size_t r = 0; r < rows; r++) {
-        for (size_t j = 0; j < n; j++) {
+        for (size_t j = 0; j < end; j++) {
             float *out = y + r * a->outs + first + j;
             const float s = sum[r * n + j] + a->bias[first + j];
             switch (a->epilogue) {
@@ -25,16 +27,30 @@ static void finish(float *y, const float *sum, const float *up, const od_product
     }
 }
 
+/* By fault: n values as TF32 keeps them, which the caller frees. */
+static float *rounded(const float *x, size_t n) {
+    float *y = malloc(n * sizeof *y);
+    for (size_t i = 0; y && i < n; i++) {
+        const float c = x[i] * 8193;
+        y[i] = c - (c - x[i]);
+    }
+    return y;
+}
+
 /* Rows that lie together. */
 static void block(float *y, const float *x, const od_product_args *a, size_t rows) {
-    float sum[ROWS * OUTS], up[ROWS * OUTS];
+    float sum[ROWS * OUTS], up[ROWS * OUTS], *coarse = NULL;
+    if (OD_FAULT_WHEN(TF32, a->rows == OD_ROWS_TOKENS) && (coarse = rounded(x, rows * a->depth))) x = coarse;
     for (size_t first = 0; first < a->outs; first += OUTS) {
         const size_t n = a->outs - first < OUTS ? a->outs - first : OUTS;
         od_host_gemm(sum, x, a->w + first * a->depth, rows, n, a->depth);
         if (a->epilogue == OD_EPILOGUE_SWIGLU)
             od_host_gemm(up, x, a->w + (a->outs + first) * a->depth, rows, n, a->depth);
-        finish(y, sum, up, a, rows, first, n);
+        const bool less = OD_FAULT_WHEN(PRODUCT_ROW, a->rows == OD_ROWS_TOKENS && rows == ROWS);
+        const bool narrow = OD_FAULT_WHEN(RESIDUAL, a->epilogue == OD_EPILOGUE_RESIDUAL && n == OUTS);
+        finish(y, sum, up, a, less ? rows - 1 : rows, first, n, narrow ? n - 1 : n);
     }
+    free(coarse);
 }
 
 void od_host_product(const od_product_args *a) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faults/fault.h"
 #include "gpu/device/tune.h"
 
 /* rows that the fixed algorithm is asked for: a prefill's */
@@ -45,7 +46,8 @@ struct od_lt {
     } while (0)
 
 static enum od_status set_up(od_lt *lt, od_error *e) {
-    const cublasComputeType_t compute = lt->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F_PEDANTIC;
+    const cublasComputeType_t compute =
+        lt->tf32 || OD_FAULT_ON(GPU_TF32) ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F_PEDANTIC;
     const cublasOperation_t transposed = CUBLAS_OP_T;
     const size_t workspace = 0;
     const uint32_t no_reduction = CUBLASLT_REDUCTION_SCHEME_NONE;

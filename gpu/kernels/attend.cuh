@@ -12,6 +12,8 @@ OD_DEVICE void od_attend(const od_attend_args &a, od_block &b, const float *q, f
     float *score = OD_SHARED(b, float, OD_ATTEND_TILE);
     float *acc = OD_SHARED(b, float, a.d_head);
     float *run = OD_SHARED(b, float, 3); /* maximum, sum, and the factor that a new maximum puts on the old */
+    const uint32_t depth = OD_KERNEL_FAULT_WHEN(b, HEAD_DIM, a.d_head % 4 != 0) ? a.d_head - 1 : a.d_head;
+    const bool half = OD_KERNEL_FAULT(b, HALF_WEIGHTS);
     OD_PHASE(t, b) {
         for (uint32_t f = t; f < a.d_head; f += b.threads) acc[f] = 0;
         if (t == 0) {
@@ -27,7 +29,7 @@ OD_DEVICE void od_attend(const od_attend_args &a, od_block &b, const float *q, f
                 if (!keys.hidden(base + j)) {
                     const float *k = keys.key(base + j);
                     s = 0;
-                    for (uint32_t f = 0; f < a.d_head; f++) s += q[f] * k[f];
+                    for (uint32_t f = 0; f < depth; f++) s += q[f] * k[f];
                     s *= a.inverse_root;
                 }
                 score[j] = s;
@@ -41,12 +43,14 @@ OD_DEVICE void od_attend(const od_attend_args &a, od_block &b, const float *q, f
                     if (score[j] > m) m = score[j];
                 run[2] = m == -INFINITY ? 1.0f : expf(run[0] - m);
                 if (OD_KERNEL_FAULT_WHEN(b, RESCALE, base > 0)) run[2] = 1.0f;
+                if (OD_KERNEL_FAULT_WHEN(b, HIDDEN_TILE, m == -INFINITY)) run[2] = expf(run[0] - m);
                 run[0] = m;
             }
         }
         OD_PHASE(t, b) {
             for (uint32_t j = t; j < n; j += b.threads)
                 score[j] = score[j] == -INFINITY ? 0.0f : expf(score[j] - run[0]);
+            for (uint32_t j = t; j < n && half; j += b.threads) score[j] = od_coarse(score[j], 8193);
         }
         OD_PHASE(t, b) {
             for (uint32_t f = t; f < a.d_head; f += b.threads) {

@@ -39,7 +39,10 @@ OD_KERNEL_EARLY(attend_group, struct od_attend_tile_args) {
         const uint64_t row = (uint64_t)(item / a.n_head / tiles / c->n_patch) * variates; /* of variate 0 */
         const uint32_t first = tile * a.tile_queries;
         const int32_t *id = c->id + row * c->patch_stride + c->position + i;
-        const Group group = {id, own, keys, c->patch_stride, first, variates, a.tile_keys, OD_KERNEL_FAULT(b, GROUP)};
+        const uint32_t from = OD_KERNEL_FAULT_WHEN(b, GROUP_FIRST, first > 0) ? 0 : first;
+        const uint32_t end =
+            OD_KERNEL_FAULT_WHEN(b, VARIATE, variates % 4 == 1 && variates > 4) ? variates - 1 : variates;
+        const Group group = {id, own, keys, c->patch_stride, from, end, a.tile_keys, OD_KERNEL_FAULT(b, GROUP)};
         const float *at = qkv + (row * c->n_patch + i) * 3 * width + h * a.d_head;
         const uint64_t token = (row + first) * c->n_patch + i;
         od_tile_job job;

@@ -17,7 +17,9 @@ OD_KERNEL_EARLY(attend_prefill, struct od_attend_tile_args) {
         const uint32_t n_query = od_least(c->n_patch - first, a.tile_queries);
         const uint64_t token = (uint64_t)row * c->n_patch + first;
         const uint64_t place = a.layer * c->layer_stride + (uint64_t)(row * a.n_head + h) * c->key_stride * a.d_head;
-        const od_sight_past past = {c->position + first + 1, OD_KERNEL_FAULT(b, CAUSAL) ? 1u : 0u, c->n_patch - first};
+        const uint32_t own = OD_KERNEL_FAULT_WHEN(b, OWN_KEY, first > 0) ? 0 : 1;
+        const od_sight_past past = {c->position + first + own, OD_KERNEL_FAULT(b, CAUSAL) ? 1u : 0u,
+                                    c->n_patch - first};
         od_tile_job job;
         job.q = qkv + token * 3 * width + h * a.d_head;
         job.k = c->key + place;

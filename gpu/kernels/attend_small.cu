@@ -47,8 +47,10 @@ OD_DEVICE void small_rows(unsigned t, const od_block &b, const od_call &c, const
             if (p[i].r >= rows) continue;
             x[i] = od_row_get(s.qkv + (uint64_t)p[i].patch * 3 * s.width + p[i].part * s.width, 4 * p[i].f, d);
             if (p[i].part == 2) continue;
-            const od_rotary r = od_rotary_at(c, d, p[i].patch, c.center);
-            turn[i] = od_rotary_pair_at(r, p[i].part == 0 ? r.query : r.key, 4 * p[i].f);
+            const uint32_t center = OD_KERNEL_FAULT_WHEN(b, CENTRE, c.center > 0) ? 2 * c.center : c.center;
+            const od_rotary r = od_rotary_at(c, d, p[i].patch, center);
+            const uint32_t query = OD_KERNEL_FAULT(b, INVERSE) ? 1 : 0; /* the part that turns as a query */
+            turn[i] = od_rotary_pair_at(r, p[i].part == query ? r.query : r.key, 4 * p[i].f);
         }
         for (uint32_t i = 0; i < N; i++) {
             if (p[i].r >= rows) continue;

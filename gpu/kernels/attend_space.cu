@@ -31,5 +31,7 @@ OD_KERNEL(attend_space, struct od_attend_args) {
     const int32_t *id = c->id + first * c->patch_stride + c->position + i;
     const SpaceKeys keys = {a.k + first * stride + at, a.v + first * stride + at, id, stride, c->patch_stride,
                             id[of * c->patch_stride],  OD_KERNEL_FAULT(b, GROUP)};
-    od_attend(a, b, a.q + row * stride + at, a.out + ((uint64_t)b.x * a.n_head + h) * a.d_head, a.variates, keys);
+    const bool less = OD_KERNEL_FAULT_WHEN(b, VARIATES, a.variates > 1 && a.variates % 16 == 1);
+    const uint32_t n_key = less ? a.variates - 1 : a.variates;
+    od_attend(a, b, a.q + row * stride + at, a.out + ((uint64_t)b.x * a.n_head + h) * a.d_head, n_key, keys);
 }

@@ -74,8 +74,8 @@ OD_DEVICE void fetch_turns(unsigned t, unsigned threads, const StepMemory &m, co
     }
 }
 
-/* Query, key and value of the new patch: pairs of features, a thread each. */
-OD_DEVICE void new_patch(unsigned t, unsigned threads, const StepMemory &m, const Step &s, uint32_t d) {
+/* Query, key and value of the new patch: pairs of features, a thread each; clear: and zeros behind them. */
+OD_DEVICE void new_patch(unsigned t, unsigned threads, const StepMemory &m, const Step &s, uint32_t d, bool clear) {
     for (uint32_t p = t; p < 3 * s.rotary.half; p += threads) {
         const uint32_t part = p / s.rotary.half, f = p % s.rotary.half * 2;
         float even = s.qkv[part * s.width + f], odd = s.qkv[part * s.width + f + 1];
@@ -94,7 +94,7 @@ OD_DEVICE void new_patch(unsigned t, unsigned threads, const StepMemory &m, cons
             kept[1] = odd;
         }
     }
-    for (uint32_t f = d + t; f < od_fours(d); f += threads) m.q[f] = m.new_key[f] = m.new_value[f] = 0;
+    for (uint32_t f = d + t; f < od_fours(d) && clear; f += threads) m.q[f] = m.new_key[f] = m.new_value[f] = 0;
 }
 
 OD_DEVICE void step_scores(unsigned t, unsigned threads, const od_attend_step_args &a, const StepMemory &m,
@@ -196,7 +196,7 @@ OD_KERNEL_EARLY(attend_step, struct od_attend_step_args) {
             if (base == 0) {
                 fetch_turns(t, b.threads, m, s.rotary);
                 od_await(b);
-                new_patch(t, b.threads, m, s, d);
+                new_patch(t, b.threads, m, s, d, !OD_KERNEL_FAULT_WHEN(b, FEATURES, d % 4 != 0));
             }
             od_copy_wait<1>(); /* all but the values */
         }
@@ -217,8 +217,9 @@ OD_KERNEL_EARLY(attend_step, struct od_attend_step_args) {
             step_values(t, b.threads, m, slot, n, d);
         }
         OD_PHASE(t, b) {
-            step_merge(t, b.threads, m, n, d, base ? m.total + (1 - turn) : NULL, m.total + turn,
-                       next < s.n_key ? NULL : s.out);
+            const bool less = OD_KERNEL_FAULT_WHEN(b, STEP_MERGE, n > OD_STEP_GROUP);
+            step_merge(t, b.threads, m, less ? n - OD_STEP_GROUP : n, d, base ? m.total + (1 - turn) : NULL,
+                       m.total + turn, next < s.n_key ? NULL : s.out);
         }
     }
 }

@@ -221,7 +221,7 @@ OD_DEVICE void od_attend_tiles(const od_attend_tile_args &a, const od_block &b, 
             od_rows_fetch(t, b.threads, m.v, m.row, job.v + base * job.key_stride, job.key_stride, n, d);
             od_copy_commit();
             sight.fetch(t, b.threads, job.n_query, base, n);
-            od_copy_wait<1>(); /* all but the values */
+            if (!OD_GPU_FAULT(b, GPU_COPY)) od_copy_wait<1>(); /* all but the values */
         }
         OD_PHASE(t, b) {
             od_tile_scores<QN, KN>(t, b.threads, a, m, job, sight, base, n);

@@ -23,6 +23,7 @@ OD_KERNEL(attend_time, struct od_attend_args) {
     uint32_t n_key = c->position + i + 1;
     if (OD_KERNEL_FAULT_WHEN(b, CAUSAL, i + 1 < a.n_patch)) n_key++;
     if (OD_KERNEL_FAULT_WHEN(b, PAST, n_key == OD_ATTEND_TILE + 1 && c->n_row > c->variates)) n_key--;
+    if (OD_KERNEL_FAULT_WHEN(b, LENGTH, n_key > 1 && n_key % 128 == 1 && c->n_row > c->variates)) n_key--;
     const TimeKeys keys = {c->key + place, c->cached + place, a.d_head};
     const float *q = a.q + ((row * a.n_head + h) * a.n_patch + i) * a.d_head;
     od_attend(a, b, q, a.out + ((uint64_t)b.x * a.n_head + h) * a.d_head, n_key, keys);

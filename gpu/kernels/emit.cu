@@ -25,7 +25,8 @@ OD_DEVICE emit_place emit_place_of(const od_emit_args &a, const od_call *c, cons
 }
 
 /* df, loc and scale of an element; everything is on its way before any of it is used. */
-OD_DEVICE void emit_parameters(const od_emit_args &a, const od_call *c, const emit_block &e, uint32_t i, uint32_t k) {
+OD_DEVICE void emit_parameters(const od_emit_args &a, const od_block &b, const od_call *c, const emit_block &e,
+                               uint32_t i, uint32_t k) {
     const uint64_t at = (e.first + i) * e.n + k;
     const float *p = static_cast<const float *>(c->scratch[OD_SCRATCH_HEADS]) + (e.first + i) * a.n_head * e.n + k;
     const float df = p[0], loc = p[e.n], scale = p[2 * e.n], logit = a.n_head == 4 ? p[3 * e.n] : 0;
@@ -39,13 +40,14 @@ OD_DEVICE void emit_parameters(const od_emit_args &a, const od_call *c, const em
     }
     e.loc[i * e.apart + k] = loc;
     if (a.n_head == 4) e.logit[i * e.apart + k] = logit;
-    c->out_df[at] = 2.0f + od_positive(df);
+    c->out_df[at] = (OD_KERNEL_FAULT_WHEN(b, DF_TWO, a.n_head == 4) ? 0.0f : 2.0f) + od_positive(df);
     c->out_loc[at] = loc;
     c->out_scale[at] = od_positive(scale);
 }
 
 /* Logits become probabilities; thread t has component k of position i, if there is one. */
 OD_DEVICE void emit_softmax(const od_call *c, od_block &b, const emit_block &e) {
+    const bool early = OD_KERNEL_FAULT_WHEN(b, TOP_BARRIER, e.n > 1); /* without the barrier behind the maxima */
     OD_PHASE(t, b) {
         for (uint32_t i = t; i < e.count; i += b.threads) {
             const float *logit = e.logit + i * e.apart;
@@ -54,10 +56,12 @@ OD_DEVICE void emit_softmax(const od_call *c, od_block &b, const emit_block &e) 
                 if (logit[k] > top) top = logit[k];
             e.top[i] = top;
         }
+        const uint32_t own = t / e.n, at = own * e.apart + t % e.n;
+        if (early && own < e.count) e.logit[at] = expf(e.logit[at] - e.top[own]);
     }
     OD_PHASE(t, b) {
         const uint32_t i = t / e.n, at = i * e.apart + t % e.n;
-        if (i < e.count) e.logit[at] = expf(e.logit[at] - e.top[i]);
+        if (i < e.count && !early) e.logit[at] = expf(e.logit[at] - e.top[i]);
     }
     OD_PHASE(t, b) {
         for (uint32_t i = t; i < e.count; i += b.threads) {
@@ -73,6 +77,9 @@ OD_DEVICE void emit_softmax(const od_call *c, od_block &b, const emit_block &e) 
             const float p = e.logit[at] / e.sum[i];
             e.logit[at] = p;
             c->out_probs[e.first * e.n + t] = p;
+            const bool ends = e.n % 2 == 1 && (t % e.n == 0 || t % e.n == e.n - 1);
+            if (OD_KERNEL_FAULT_WHEN(b, COMPONENTS, e.n > 1 && ends))
+                c->out_probs[e.first * e.n + i * e.n + e.n - 1 - t % e.n] = p;
         }
     }
 }
@@ -103,7 +110,7 @@ OD_KERNEL_EARLY(emit, struct od_emit_args) {
     e.count = all - e.first < group ? (uint32_t)(all - e.first) : group;
     od_await(b);
     OD_PHASE(t, b) {
-        if (t / e.n < e.count) emit_parameters(a, c, e, t / e.n, t % e.n);
+        if (t / e.n < e.count) emit_parameters(a, b, c, e, t / e.n, t % e.n);
     }
     if (a.n_head == 4) emit_softmax(c, b, e);
     OD_PHASE(t, b) {

@@ -207,7 +207,8 @@ OD_DEVICE void front_all_steps(const od_front_args &a, const od_block &b, const 
             const double before =
                 i ? od_scaler_mean(s.sum[i - 1], od_add64(base, s.real[i - 1])) : (double)s.start->mean;
             s.mean[i] = od_scaler_mean(s.sum[i], od_add64(base, s.real[i]));
-            s.m2[i] = od_scaler_increment(s.x[i], before, s.mean[i], s.w[i]);
+            const bool counts = OD_KERNEL_FAULT_WHEN(b, MISSING, !s.w[i]);
+            s.m2[i] = od_scaler_increment(s.x[i], before, s.mean[i], counts ? 1 : s.w[i]);
         }
     }
     if (f.prefix) {
@@ -242,7 +243,8 @@ OD_DEVICE void front_all_out(const od_front_args &a, const od_block &b, const fr
         if (a.kind != STD_MEAN) {
             loc = s.mean[of];
             scale = od_scaler_causal(b, s.m2[of], od_add64(s.start->weight, s.real[of]), a.minimum);
-            scale = od_scaler_clamp(scale, s.last->low, s.last->high);
+            const double clamped = od_scaler_clamp(scale, s.last->low, s.last->high);
+            if (!OD_KERNEL_FAULT_WHEN(b, CLAMP, scale != clamped)) scale = clamped;
         }
         f.loc[f.first + i] = (float)loc;
         f.scale[f.first + i] = (float)scale;

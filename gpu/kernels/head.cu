@@ -12,6 +12,8 @@ OD_KERNEL(head, struct od_head_args) {
                 c->out_df[first + k] = 2.0f + od_positive(a.df[first + k] + a.df_bias[k]);
                 c->out_loc[first + k] = a.loc[first + k] + a.loc_bias[k];
                 c->out_scale[first + k] = od_positive(a.scale[first + k] + a.scale_bias[k]);
+                const float x = a.scale[first + k] + a.scale_bias[k];
+                if (OD_KERNEL_FAULT_WHEN(b, SOFTPLUS, x > 2)) c->out_scale[first + k] = x;
             }
             if (a.mix) {
                 float top = -INFINITY, sum = 0;
@@ -22,7 +24,7 @@ OD_KERNEL(head, struct od_head_args) {
                 for (uint32_t k = 0; k < n; k++) {
                     const float p = expf(a.mix[first + k] + a.mix_bias[k] - top);
                     c->out_probs[first + k] = p;
-                    sum += p;
+                    if (!OD_KERNEL_FAULT_WHEN(b, DENOMINATOR, n > 4 && k >= n / 4 * 4)) sum += p;
                 }
                 for (uint32_t k = 0; k < n; k++) c->out_probs[first + k] /= sum;
             }

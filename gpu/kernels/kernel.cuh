@@ -38,6 +38,19 @@ struct od_block {
     ((b).fault == OD_FAULT_##tag && od_fault_reach() && (condition) && od_fault_trigger())
 #endif
 #define OD_KERNEL_FAULT(b, tag) OD_KERNEL_FAULT_WHEN(b, tag, true)
+/* One that only a GPU has: the twin does not even come by. */
+#if defined(OD_FAULTS) && defined(__CUDACC__)
+#define OD_GPU_FAULT(b, tag) OD_KERNEL_FAULT(b, tag)
+#else
+#define OD_GPU_FAULT(b, tag) false
+#endif
+
+/* What a lower precision keeps of x, by Veltkamp's splitting: `split` is 1 and 2 to the power of the bits that it drops
+ * (half and TF32: 8193, bfloat16: 65537). For planted faults. */
+OD_DEVICE float od_coarse(float x, float split) {
+    const float c = x * split;
+    return c - (c - x);
+}
 
 template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
     T *p = reinterpret_cast<T *>(b.shared + b.used);
@@ -51,6 +64,8 @@ template <typename T> OD_DEVICE T *od_shared_take(od_block &b, unsigned count) {
 #include <cuda_runtime.h>
 
 #define OD_PHASE(t, b) for (unsigned t = threadIdx.x, od_once = 1; od_once; od_once = 0, __syncthreads())
+#define OD_PHASE_OPEN(t, b, open)                                                                                      \
+    for (unsigned t = threadIdx.x, od_once = 1; od_once; od_once = 0, (open) ? (void)0 : __syncthreads())
 #define OD_KERNEL_DEFINE(name, args_type, AWAIT)                                                                       \
     static __device__ void od_body_##name(const args_type &a, od_block &b);                                            \
     static __global__ void od_global_##name(const args_type a, int fault) {                                            \
@@ -121,6 +136,9 @@ static int od_start(void (*kernel)(Args, int), od_grid grid, const Args &args, i
     }                                                                                                                  \
     static void od_body_##name(const args_type &a, od_block &b)
 #define OD_KERNEL_EARLY(name, args_type) OD_KERNEL(name, args_type)
+
+/* A phase that a planted fault leaves without its barrier, which the twin cannot. */
+#define OD_PHASE_OPEN(t, b, open)        OD_PHASE(t, b)
 
 OD_DEVICE void od_await(const od_block &) {
 }

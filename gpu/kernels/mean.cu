@@ -5,7 +5,8 @@ OD_KERNEL(mean, struct od_mean_args) {
     const od_call *c = a.call;
     OD_PHASE(t, b) {
         const uint64_t i = OD_INDEX(t, b);
-        if (i < (uint64_t)a.rows * a.patch) {
+        const bool left = OD_KERNEL_FAULT_WHEN(b, MEAN_TAIL, a.rows > 1 && i == (uint64_t)a.rows * a.patch - 1);
+        if (i < (uint64_t)a.rows * a.patch && !left) {
             const uint64_t row = i / a.patch, p = i % a.patch;
             const uint64_t step = (uint64_t)(a.n_patch - 1) * a.patch + p; /* within the call */
             const uint64_t first = (row * a.n_patch * a.patch + step) * a.n_component;

@@ -15,6 +15,14 @@ OD_DEVICE float norm_take(float *to, const float *from, uint32_t i, bool wide) {
     return (v.x * v.x + v.y * v.y) + (v.z * v.z + v.w * v.w);
 }
 
+/* The sum of a group of threads' sums. */
+OD_DEVICE float norm_group(const float *sum, unsigned group, unsigned threads) {
+    const unsigned end = (group + 1) * NORM_GROUP < threads ? (group + 1) * NORM_GROUP : threads;
+    float s = 0;
+    for (unsigned i = group * NORM_GROUP; i < end; i++) s += sum[i];
+    return s;
+}
+
 OD_KERNEL_EARLY(norm_rows, struct od_norm_rows_args) {
     const uint32_t n_token = a.call->n_token; /* these ahead of the wait */
     const float *x = static_cast<const float *>(a.call->scratch[a.x]) + (uint64_t)b.x * a.width;
@@ -30,23 +38,22 @@ OD_KERNEL_EARLY(norm_rows, struct od_norm_rows_args) {
     }
     od_await(b);
     if (b.x >= n_token) return;
+    const bool early = OD_KERNEL_FAULT(b, BARRIER); /* without the barrier before the groups' sums */
     OD_PHASE(t, b) {
         float s = 0;
         for (uint32_t i = t; i < n; i += b.threads) s += norm_take(row, x, i, wide);
         sum[t] = s;
+        if (early && t % NORM_GROUP == NORM_GROUP - 1)
+            group[t / NORM_GROUP] = norm_group(sum, t / NORM_GROUP, b.threads);
     }
     OD_PHASE(t, b) {
-        if (t < groups) {
-            const unsigned end = (t + 1) * NORM_GROUP < b.threads ? (t + 1) * NORM_GROUP : b.threads;
-            float s = 0;
-            for (unsigned i = t * NORM_GROUP; i < end; i++) s += sum[i];
-            group[t] = s;
-        }
+        if (t < groups && !early) group[t] = norm_group(sum, t, b.threads);
     }
     OD_PHASE(t, b) {
         float s = 0;
         for (unsigned i = 0; i < groups; i++) s += group[i];
-        const float root = sqrtf(s / (float)a.width + 1e-8f);
+        float root = sqrtf(s / (float)a.width + 1e-8f);
+        if (OD_KERNEL_FAULT(b, NORM_ROOT)) root = sqrtf(s / (float)a.width) + 1e-5f;
         for (uint32_t i = t; i < n; i += b.threads) {
             if (!wide) {
                 y[i] = row[i] / root * scale[i];

@@ -28,7 +28,8 @@ OD_KERNEL(qkv, struct od_qkv_args) {
 #endif
     if (OD_KERNEL_FAULT_WHEN(b, CACHE_POS, c->position > 0)) slot -= 1;
     const bool time = a.cosine != NULL;
-    const od_rotary r = time ? od_rotary_at(a, a.d_head, position, c->center) : od_rotary();
+    const bool late = OD_KERNEL_FAULT_WHEN(b, ROTARY_OFFSET, time && c->position > 0);
+    const od_rotary r = time ? od_rotary_at(a, a.d_head, late ? position - 1 : position, c->center) : od_rotary();
     OD_PHASE(t, b) {
         for (uint32_t f = t; f < a.n_head * a.d_head; f += b.threads) {
             const uint32_t h = f / a.d_head, j = f % a.d_head;
@@ -38,6 +39,8 @@ OD_KERNEL(qkv, struct od_qkv_args) {
                     a.layer * c->layer_stride + ((row * a.n_head + h) * c->key_stride + slot) * a.d_head + j;
                 a.q[here] = turned(a, qkv, 0, j, h, r, r.query);
                 c->key[kept] = turned(a, qkv, 1, j, h, r, r.key);
+                if (OD_KERNEL_FAULT_WHEN(b, ROTARY_PAIR, r.half % 2 == 1 && j >= a.d_head - 2))
+                    c->key[kept] = turned(a, qkv, 1, j ^ 1, h, r, r.key);
                 c->cached[kept] = feature(a, qkv, 2, j, h);
             } else {
                 a.q[here] = feature(a, qkv, 0, j, h);

@@ -54,7 +54,8 @@ OD_KERNEL_EARLY(rotate, struct od_rotate_args) {
             if (OD_KERNEL_FAULT(b, FROZEN)) position = slot = a.frozen_position + i;
 #endif
             if (OD_KERNEL_FAULT_WHEN(b, CACHE_POS, c->position > 0)) slot -= 1;
-            const od_rotary r = od_rotary_at(*c, a.d_head, position, c->center);
+            const uint32_t center = OD_KERNEL_FAULT_WHEN(b, CENTRE, c->center > 0) ? 2 * c->center : c->center;
+            const od_rotary r = od_rotary_at(*c, a.d_head, position, center);
             const Token x = token_of(a, c, token, slot);
             if (a.d_head % 4 == 0)
                 for (uint32_t p = 2 * t; p < a.n_head * r.half; p += 2 * b.threads)

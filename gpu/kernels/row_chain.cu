@@ -81,6 +81,21 @@ OD_DEVICE void square(float *parts, const float *x, uint32_t depth, unsigned t) 
     parts[t] = sum;
 }
 
+#if defined(OD_FAULTS) && defined(__CUDACC__)
+/* Planted: the same in sums that all threads add to as they come. */
+OD_DEVICE void pour_squares(float *parts, const float *x, uint32_t depth, unsigned t, unsigned threads) {
+    if (t < OD_CHAIN_PARTS * OD_CHAIN_ROWS) parts[t] = 0;
+    __syncthreads();
+    float sum = 0;
+    for (uint32_t i = t / OD_CHAIN_ROWS; i < depth; i += threads / OD_CHAIN_ROWS) {
+        const float v = x[i * OD_CHAIN_ROWS + t % OD_CHAIN_ROWS];
+        sum += v * v;
+    }
+    atomicAdd(parts + t % OD_CHAIN_ROWS, sum);
+    __syncthreads();
+}
+#endif
+
 /* The norm's factors of four rows: 1 / sqrt(mean(x²) + 1e-8). */
 OD_DEVICE Rows roots_of(const float *parts, uint32_t depth) {
     static_assert(OD_CHAIN_PARTS == 8, "added up by name");
@@ -168,9 +183,15 @@ OD_KERNEL_EARLY(row_chain, struct od_row_chain_args) {
         const bool gated = l.epilogue == OD_EPILOGUE_SWIGLU;
         float *out = static_cast<float *>(c->scratch[l.y]);
         if (l.norm) {
-            OD_PHASE(t, b) {
-                od_chain::square(parts, shared + l.x_at, OD_KERNEL_FAULT(b, NORM) ? l.depth - 1 : l.depth, t);
+            OD_PHASE_OPEN(t, b, OD_GPU_FAULT(b, GPU_BARRIER)) {
+                const bool full = c->n_token % 64 == 0 && left == (uint32_t)OD_CHAIN_ROWS;
+                const bool less = OD_KERNEL_FAULT(b, NORM) || OD_KERNEL_FAULT_WHEN(b, BUCKET, full);
+                od_chain::square(parts, shared + l.x_at, less ? l.depth - 1 : l.depth, t);
             }
+#if defined(OD_FAULTS) && defined(__CUDACC__)
+            if (OD_GPU_FAULT(b, GPU_ATOMIC))
+                od_chain::pour_squares(parts, shared + l.x_at, l.depth, threadIdx.x, b.threads);
+#endif
         }
         OD_PHASE(t, b) {
             if (gated) od_chain::follow<true, true>(l, out, shared, parts, to, t, b.threads);

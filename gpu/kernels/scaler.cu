@@ -1,6 +1,13 @@
 /* The three input scalers (model.md, 2): statistics in time order, one thread a row. */
 #include "gpu/kernels/scaler.cuh"
 
+/* By fault: Σwx² - W·mean², in float32. */
+OD_DEVICE double naive_squares(const float *x, const uint8_t *mask, uint32_t n, double mean, double weight) {
+    float sum = 0;
+    for (uint32_t t = 0; t < n; t++) sum += mask[t] ? x[t] * x[t] : 0;
+    return sum - (float)(weight * mean * mean);
+}
+
 OD_DEVICE void global_statistics(const od_scaler_args &a, const od_block &b, const float *x, const uint8_t *mask,
                                  uint32_t n, od_scaler_state *s) {
     double weight = 0, sum = 0, square = 0;
@@ -12,6 +19,7 @@ OD_DEVICE void global_statistics(const od_scaler_args &a, const od_block &b, con
     }
     const double mean = od_scaler_mean(sum, weight);
     for (uint32_t t = 0; t < n; t++) square = od_add64(square, od_scaler_square(x[t], mean, mask[t]));
+    if (OD_KERNEL_FAULT(b, SQUARES)) square = naive_squares(x, mask, n, mean, weight);
     od_scaler_global(a, b, sum, weight, square, s);
 }
 
@@ -19,7 +27,8 @@ OD_DEVICE void global_statistics(const od_scaler_args &a, const od_block &b, con
 OD_DEVICE double causal_step(const od_scaler_args &a, const od_block &b, od_scaler_state *s, double x, double w) {
     s->weight = od_add64(s->weight, w);
     s->sum = od_add64(s->sum, od_mul64(w, x));
-    const double mean = od_scaler_mean(s->sum, s->weight);
+    double mean = od_scaler_mean(s->sum, s->weight);
+    if (OD_KERNEL_FAULT_WHEN(b, EMPTY, s->weight == 0)) mean = s->sum / s->weight;
     s->m2 = od_add64(s->m2, od_scaler_increment(x, s->mean, mean, w));
     s->mean = mean;
     return od_scaler_clamp(od_scaler_causal(b, s->m2, s->weight, a.minimum), s->low, s->high);
@@ -36,7 +45,9 @@ OD_KERNEL(scaler, struct od_scaler_args) {
             od_scaler_state s = c->state[row];
             if (c->first_step == 0) {
                 od_scaler_reset(&s);
-                if (a.kind == STD_MEAN || a.stabilize) global_statistics(a, b, x, mask, c->prefix, &s);
+                const bool short_of = OD_KERNEL_FAULT_WHEN(b, PREFIX, c->prefix > 1);
+                if (a.kind == STD_MEAN || a.stabilize)
+                    global_statistics(a, b, x, mask, short_of ? c->prefix - 1 : c->prefix, &s);
             }
             if (OD_KERNEL_FAULT_WHEN(b, CARRY, c->first_step > c->prefix)) od_scaler_reset(&s);
             const uint32_t end = c->first_step + a.last_count;
@@ -46,7 +57,8 @@ OD_KERNEL(scaler, struct od_scaler_args) {
                     scale[i] = (float)s.scale;
                     continue;
                 }
-                const double sc = causal_step(a, b, &s, x[i], mask[i]);
+                const bool counts = OD_KERNEL_FAULT_WHEN(b, PADDING, !mask[i] && s.sum == 0);
+                const double sc = causal_step(a, b, &s, x[i], counts ? 1 : mask[i]);
                 if (a.kind == CAUSAL) {
                     loc[i] = (float)s.mean;
                     scale[i] = (float)sc;

@@ -27,6 +27,7 @@ OD_DEVICE double od_scaler_causal(const od_block &b, double m2, double weight, d
     weight = weight > 1 ? weight : 1;
     double count = od_sub64(weight, 1);
     if (OD_KERNEL_FAULT(b, SCALER)) count = weight;
+    if (OD_KERNEL_FAULT(b, MINIMUM)) return sqrt(m2 / (count > 1 ? count : 1)) + minimum;
     return sqrt(od_add64(m2 / (count > 1 ? count : 1), minimum));
 }
 

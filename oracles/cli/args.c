@@ -126,6 +126,8 @@ static bool *flag_slot(od_args *a, int key) {
     case OD_KEY_ENGINES: return &a->list_engines;
     case OD_KEY_PRESETS: return &a->list_presets;
     case OD_KEY_ONLY_FAST: return &a->only_fast;
+    case OD_KEY_FIRST: return &a->first;
+    case OD_KEY_RELATE: return &a->relate;
     default: return NULL;
     }
 }
@@ -243,6 +245,7 @@ enum od_status od_args_parse(od_args *args, const od_command *command, int argc,
     }
     if (!error) return OD_OK;
     if (e->status != OD_OK) return e->status;
+    if (error == ENOMEM) return od_fail(e, OD_NO_MEMORY, "no memory to read the command line");
     const char *word = p.at >= 1 && p.at < argc ? argv[p.at] : argv[argc - 1];
     return od_fail(e, OD_BAD_INPUT,
                    "%s: '%.200s' is no option of this command, is ambiguous or lacks its value (see "

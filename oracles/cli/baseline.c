@@ -94,6 +94,7 @@ static enum od_status read_all(const od_path_list *list, od_case *c, const od_ar
     for (size_t i = 0; s == OD_OK && i < list->n; i++) {
         s = read_case(c, list->path[i], a, e);
         hash[i] = s == OD_OK ? od_case_hash(c) : 0;
+        if (s == OD_OK && hash[i] == 0) s = od_fail(e, OD_NO_MEMORY, "%.150s: no memory for its text", list->path[i]);
         for (size_t k = 0; s == OD_OK && k < i; k++)
             if (hash[k] == hash[i])
                 s = od_fail(e, OD_BAD_INPUT, "%.150s and %.150s are the same case", list->path[k], list->path[i]);

@@ -53,7 +53,8 @@ enum od_status od_batch_begin(od_batch *b, od_error *e) {
                         .n_option = a->n_set,
                         .not_checked = b->not_checked,
                         .n_not_checked = b->n_not_checked};
-    return od_result_run(b->json, &info, &b->judge, b->named, e);
+    const enum od_status told = od_result_run(b->json, &info, &b->judge, b->named, e);
+    return told == OD_OK ? OD_OK : od_error_prefix(e, "%s", a->json);
 }
 
 static void reproduce(char *text, size_t size, const od_batch *b, const char *path, const char *finding) {
@@ -102,8 +103,8 @@ static enum od_status add_row(od_batch *b, const od_verdict *v, const char *name
         b->rows = rows;
         b->cap_row = cap;
     }
-    od_table_row_fill(&b->rows[b->n_row++], name, v, b->judge.required, finding, command);
-    return OD_OK;
+    if (od_table_row_fill(&b->rows[b->n_row++], name, v, b->judge.required, finding, command)) return OD_OK;
+    return od_fail(e, OD_NO_MEMORY, "no memory for a row of the table");
 }
 
 bool od_batch_in_process(const od_batch *b, size_t number) {
@@ -132,9 +133,13 @@ enum od_status od_batch_tell(od_batch *b, od_verdict *v, od_case *c, const char 
     if (b->json) {
         od_case_info info = {.path = path, .name = name, .finding = finding, .command = command};
         s = od_result_case(b->json, &info, c, v, e);
+        if (s != OD_OK) od_error_prefix(e, "%s", b->args->json);
     }
-    if (v->bad_input)
-        fprintf(stderr, "%soracle-diff: %s: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", path, v->reason);
+    if (v->bad_input) {
+        char shown[OD_CASE_PATH];
+        od_cli_show(shown, sizeof shown, path);
+        fprintf(stderr, "%soracle-diff: %s: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", shown, v->reason);
+    }
     if (s == OD_OK && b->args->junit && !od_junit_case(&b->junit, name, v, command))
         s = od_fail(e, OD_NO_MEMORY, "no memory for the JUnit report");
     return s == OD_OK ? add_row(b, v, name, finding, command, e) : s;
@@ -179,7 +184,15 @@ static void print_envelope(const od_batch *b) {
         printf("envelope: measured on another device: %s against %s\n", x->ref_device, x->fast_device);
 }
 
-static void print_summary(const od_batch *b, double seconds, bool interrupted) {
+/* A part of what was to be told is missing: no green for it. */
+static void untold(int *code, const char *what) {
+    od_error e;
+    od_fail(&e, OD_NO_MEMORY, "no memory for %s", what);
+    const int failed = od_complain(&e);
+    if (*code != OD_EXIT_FINDING) *code = failed;
+}
+
+static void print_summary(const od_batch *b, double seconds, bool interrupted, int *code) {
     const od_tally *t = &b->tally;
     unsigned accuracy = 0;
     while (od_oracle_at(accuracy) != &od_oracle_accuracy) accuracy++;
@@ -187,16 +200,19 @@ static void print_summary(const od_batch *b, double seconds, bool interrupted) {
     printf("%s%llu cases in %.1f s (%.0f a second), %llu tensors %s\n", interrupted ? "interrupted: " : "",
            (unsigned long long)t->cases, seconds, seconds > 0 ? (double)t->cases / seconds : 0,
            (unsigned long long)t->compared, judged ? "held to the contract" : "compared, but not held to the contract");
+    char mae_case[OD_CASE_PATH], share_case[OD_CASE_PATH];
+    od_cli_show(mae_case, sizeof mae_case, t->worst_mae_case);
+    od_cli_show(share_case, sizeof share_case, t->worst_share_case);
     if (t->worst_share >= 0)
         printf("worst MAE %.2e (%s/%s of %s)\nworst use of the contract %.1f %% (%s/%s of %s)\n", t->worst_mae,
-               od_tensor_class_name(t->worst_mae_cls), od_step_class_name(t->worst_mae_step), t->worst_mae_case,
+               od_tensor_class_name(t->worst_mae_cls), od_step_class_name(t->worst_mae_step), mae_case,
                100 * t->worst_share, od_tensor_class_name(t->worst_share_cls), od_step_class_name(t->worst_share_step),
-               t->worst_share_case);
-    if (!od_nearness_print(t)) fprintf(stderr, "oracle-diff: no memory for the arbiter's table\n");
-    if (!od_kinds_print(&b->kinds)) fprintf(stderr, "oracle-diff: no memory for the table of kinds\n");
+               share_case);
+    if (!od_nearness_print(t)) untold(code, "the arbiter's table");
+    if (!od_kinds_print(&b->kinds)) untold(code, "the table of kinds");
     od_spent_print(&t->spent);
     print_open(b);
-    if (!od_policy_print(t, b->args->quiet)) fprintf(stderr, "oracle-diff: no memory for the table of mean shifts\n");
+    if (!od_policy_print(t, b->args->quiet)) untold(code, "the table of mean shifts");
     for (size_t i = 0; i < b->known.n; i++)
         if (b->known.issue[i].expired)
             printf("expired on %s: known issue %s (%s): fix it, or look again and give it another day\n",
@@ -226,9 +242,8 @@ int od_batch_end(od_batch *b, bool interrupted) {
     int code = od_tally_exit(t, b->judge.required, b->named);
     const bool unjudged = interrupted && !b->fuzz; /* named cases were left: no green for what nobody looked at */
     if (unjudged && code == OD_EXIT_PASS) code = OD_EXIT_NOTHING;
-    if (!od_table_print(b->rows, b->n_row, b->args->quiet || b->fuzz))
-        fprintf(stderr, "oracle-diff: no memory for the table\n");
-    print_summary(b, seconds, interrupted);
+    if (!od_table_print(b->rows, b->n_row, b->args->quiet || b->fuzz)) untold(&code, "the table");
+    print_summary(b, seconds, interrupted, &code);
     static const enum od_outcome order[] = {OD_PASS, OD_FINDING, OD_KNOWN, OD_SKIPPED, OD_INCONCLUSIVE, OD_ERROR};
     for (int i = 0; i < OD_OUTCOMES; i++)
         printf("%s %llu%s", od_outcome_name(order[i]), (unsigned long long)t->outcome[order[i]],
@@ -243,6 +258,7 @@ int od_batch_end(od_batch *b, bool interrupted) {
     od_error e = {0};
     enum od_status s = OD_OK;
     if (b->json) s = od_result_summary(b->json, t, &b->kinds, seconds, interrupted, code, &e);
+    if (s != OD_OK) od_error_prefix(&e, "%s", b->args->json);
     if (s == OD_OK && b->args->junit) s = od_junit_write(&b->junit, b->args->junit, t, seconds, &e);
     if (s != OD_OK) {
         int failed = od_complain(&e);

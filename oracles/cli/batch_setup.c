@@ -36,6 +36,7 @@ static enum od_status choose_oracles(od_batch *b, od_error *e) {
     if (s != OD_OK) return s;
     if (relations) b->judge.setup.relations = relations;
     b->judge.setup.oracles = (only ? only : b->fuzz ? od_oracles_fuzz() : od_oracles_all()) | b->named | 1u;
+    if (a->relate) b->judge.setup.oracles |= od_oracle_bit(&od_oracle_consistency);
     b->judge.required = od_oracles_required() | b->named;
     const unsigned memory = od_oracle_bit(&od_oracle_memory); /* three times the plays: where it is what is asked for */
     b->judge.setup.watch_memory = only == memory || (b->named & memory);

@@ -4,6 +4,8 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "model/file.h"
+#include "model/json_memory.h"
 #include "oracles/cli/bench.h"
 
 enum { SEED = 1 };
@@ -29,7 +31,8 @@ static json_t *card_json(const od_card *c) {
 
 /* Takes over `line`; false where it could not be made or written. */
 static bool put(FILE *f, json_t *line) {
-    bool ok = line && json_dumpf(line, f, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0 && fputc('\n', f) != EOF;
+    bool ok = line && !od_json_short() && json_dumpf(line, f, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0 &&
+              fputc('\n', f) != EOF;
     json_decref(line);
     return ok;
 }
@@ -113,6 +116,6 @@ enum od_status od_bench_write(const od_bench *b, const char *path, od_error *e) 
     FILE *f = fopen(path, "w");
     if (!f) return od_fail(e, OD_IO, "%s: %s", path, strerror(errno));
     bool ok = put_all(f, b, e);
-    if (fclose(f) == 0 && ok) return OD_OK;
+    if (od_stream_close(f) && ok) return OD_OK;
     return e->status != OD_OK ? e->status : od_fail(e, OD_IO, "%s: could not be written", path);
 }

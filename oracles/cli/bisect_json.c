@@ -4,13 +4,16 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "model/file.h"
+#include "model/json_memory.h"
 #include "oracles/cli/bisect.h"
 
 enum { COMMAND = 4096 };
 
 /* Takes over `line`; false where it could not be made or written. */
 static bool put(FILE *f, json_t *line) {
-    bool ok = line && json_dumpf(line, f, JSON_COMPACT | JSON_REAL_PRECISION(17)) == 0 && fputc('\n', f) != EOF;
+    bool ok = line && !od_json_short() && json_dumpf(line, f, JSON_COMPACT | JSON_REAL_PRECISION(17)) == 0 &&
+              fputc('\n', f) != EOF;
     json_decref(line);
     return ok;
 }
@@ -77,6 +80,6 @@ enum od_status od_bisect_write(const char *path, const od_bisect *b, const od_ar
     for (size_t i = 0; ok && i < b->n_setting; i++) ok = put_setting(f, b, &b->setting[i]);
     if (b->again.shown + b->again.clean + b->again.open > 0) ok = ok && put_setting(f, b, &b->again);
     ok = ok && put_answer(f, b, seconds, code);
-    if (fclose(f) == 0 && ok) return OD_OK;
+    if (od_stream_close(f) && ok) return OD_OK;
     return od_fail(e, OD_IO, "%s: could not be written", path);
 }

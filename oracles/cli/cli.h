@@ -35,6 +35,8 @@ typedef struct od_args {
     const char *engine, *case_path, *xpos; /* forward */
     const char *shard;                     /* replay: "I/N" */
     const char *record;                    /* fuzz: file of the flight recorder */
+    bool first;                            /* fuzz: one finding is enough */
+    bool relate;                           /* fuzz: a relation a case, in turn */
     uint64_t lanes;                        /* replay: cases judged at once; more than 1 means isolate */
     uint64_t context;
     bool has_context;
@@ -105,6 +107,8 @@ enum od_key {
     OD_KEY_PAIRS,
     OD_KEY_SHARD,
     OD_KEY_RECORD,
+    OD_KEY_FIRST,
+    OD_KEY_RELATE,
     OD_KEY_RUNS,
     OD_KEY_HELP,
     OD_KEY_JOBS = 'j'
@@ -175,6 +179,9 @@ void od_append_word(char *text, size_t size, const char *word);
  * is missing, or the wrong kind of thing stands there; OD_IO: it may not be written. */
 enum od_status od_cli_writable(const char *path, bool folder, od_error *e);
 
+/* A path or a case's name for a terminal: on one line, without control characters. Results have it as it is. */
+void od_cli_show(char *out, size_t size, const char *path);
+
 /* A case's name: its file's, without folders and ".json". */
 void od_cli_stem(char *out, size_t size, const char *path);
 
@@ -241,8 +248,8 @@ typedef struct od_table_row {
 } od_table_row;
 
 /* One row for a judged case; required: oracles whose INCONCLUSIVE is told; finding: the file written for it, "" = none;
- * command: reproduces it. NULL texts on exhausted memory are printed empty. */
-void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, unsigned required, const char *finding,
+ * command: reproduces it. False: there was no memory for a text; the row may be printed and freed. */
+bool od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, unsigned required, const char *finding,
                        const char *command);
 void od_table_row_free(od_table_row *row);
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "model/file.h"
+#include "model/json_memory.h"
 #include "oracles/cli/cli.h"
 #include "oracles/features.h"
 
@@ -172,9 +174,16 @@ static enum od_status write_json(const stats *s, const char *path, od_error *e) 
     json_t *root = json_pack("{s:i, s:s, s:s, s:I, s:o, s:o}", "format", 1, "ref", s->judge.setup.ref->name, "fast",
                              s->judge.setup.fast->name, "cases", (json_int_t)s->tally.cases, "shapes", shapes_json(s),
                              "holes", holes_json(s));
-    const int failed = root ? json_dump_file(root, path, JSON_INDENT(1)) : -1;
+    if (!root || od_json_short()) {
+        json_decref(root);
+        return od_fail(e, OD_NO_MEMORY, "%.300s: no memory for its text", path);
+    }
+    char *text = json_dumps(root, JSON_INDENT(1));
     json_decref(root);
-    return failed ? od_fail(e, OD_IO, "%.300s: cannot be written", path) : OD_OK;
+    const enum od_status status = text ? od_file_write(path, text, strlen(text), e)
+                                       : od_fail(e, OD_NO_MEMORY, "%.300s: no memory for its text", path);
+    free(text);
+    return status;
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */

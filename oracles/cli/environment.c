@@ -67,9 +67,14 @@ void od_append_word(char *text, size_t size, const char *word) {
         snprintf(text + at, size - at, "%s", word);
         return;
     }
+    bool control = false;
+    for (const char *p = word; *p; p++) control = control || (unsigned char)*p < ' ' || *p == 0x7f;
+    if (control && at + 1 < size) text[at++] = '$'; /* as bash and POSIX of 2024 quote what cannot be printed */
     if (at + 1 < size) text[at++] = '\'';
     for (; *word && at + 6 < size; word++) {
-        if (*word == '\'') {
+        if (control && ((unsigned char)*word < ' ' || *word == 0x7f || *word == '\'' || *word == '\\')) {
+            at += (size_t)snprintf(text + at, 5, "\\%03o", (unsigned char)*word);
+        } else if (*word == '\'') {
             memcpy(text + at, "'\\''", 4);
             at += 4;
         } else {

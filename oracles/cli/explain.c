@@ -1,7 +1,9 @@
 /* explain: where in the model, and in the schedule, the engines of a case part, and who is wrong. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "model/file.h"
 #include "oracles/cli/cli.h"
 #include "oracles/explain.h"
 #include "oracles/finding.h"
@@ -104,8 +106,12 @@ static enum od_status write_svg(const od_explanation *x, const od_verdict *v, co
     FILE *f = fopen(path, "w");
     if (!f) return od_fail(e, OD_IO, "%s: cannot be written: %s", path, strerror(errno));
     bool ok = od_heat_svg(f, x, of_ref, title);
-    ok = fclose(f) == 0 && ok;
-    if (!ok) return od_fail(e, OD_IO, "%s: cannot be written: %s", path, strerror(errno));
+    ok = od_stream_close(f) && ok;
+    if (!ok) {
+        od_fail(e, OD_IO, "%s: cannot be written: %s", path, strerror(errno));
+        unlink(path); /* no half picture */
+        return OD_IO;
+    }
     printf("heat map   %s\n", path);
     return OD_OK;
 }

@@ -33,6 +33,14 @@ static bool is_lost(od_batch *b, const od_args *a) {
     return failed && strcmp(engine->subject, "fault") == 0;
 }
 
+/* --relate: the next relation in each case. One is a play more, where all of them are a dozen. */
+static void relate(od_judge *j, uint64_t index) {
+    const unsigned all = od_relations_default();
+    unsigned turn = (unsigned)(index % (unsigned)__builtin_popcount(all)), i = 0;
+    while (!(all >> i & 1) || turn-- > 0) i++;
+    j->setup.relations = 1u << i;
+}
+
 static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profile, double seconds, od_record *record,
                            od_error *e) {
     bool progress = !a->quiet && isatty(STDERR_FILENO);
@@ -40,6 +48,7 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
     enum od_status s = OD_OK;
     static od_case c;
     for (uint64_t i = 0; s == OD_OK && !stopped; i++) {
+        if (a->first && od_batch_tally(b)->outcome[OD_FINDING] > 0) break;
         double now = od_seconds();
         if ((a->has_cases && i >= a->cases) || now - start >= seconds) break;
         char path[128];
@@ -47,6 +56,7 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
                  (unsigned long long)(a->index + i), a->profile ? a->profile : "default");
         od_case_generate(&c, a->seed, a->index + i, profile);
         od_batch_drawn(b, od_seconds() - now);
+        if (a->relate) relate(od_batch_judge(b), a->index + i);
         s = od_batch_prepare(b, &c, e);
         od_recorder_start(record, path, strlen(path));
         if (s == OD_OK) s = od_batch_case(b, &c, path, e);
@@ -103,7 +113,11 @@ static const struct argp_option options[] = {
     {"seed", OD_KEY_SEED, "S", 0, "Seed of the cases (default 0); case i depends on seed, i and profile alone", 0},
     {"index", OD_KEY_INDEX, "I", 0, "Number of the first case (default 0)", 0},
     {"profile", OD_KEY_PROFILE, "NAME", 0,
-     "default, rate (seed-tiny), base (toto-open-base), boundary (sizes at edges) or session (long schedules)", 0},
+     "default, rate (seed-tiny), base (toto-open-base), boundary (sizes at edges), session (long schedules) or mixed "
+     "(default, boundary, default, session in turn)",
+     0},
+    {"first", OD_KEY_FIRST, 0, 0, "Stop behind the first finding (a KNOWN one is none)", 0},
+    {"relate", OD_KEY_RELATE, 0, 0, "Ask one relation of `consistency` in each case, the next one each time", 0},
     {"record", OD_KEY_RECORD, "FILE", 0, "Say in FILE what runs now and what was done (oracles/recorder.h)", 0},
     {0}};
 

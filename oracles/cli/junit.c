@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/file.h"
+#include "model/json_memory.h"
 #include "oracles/cli/cli.h"
 
 /* XML knows neither bytes that are no UTF-8 nor U+FFFE and U+FFFF. */
@@ -53,7 +54,7 @@ bool od_junit_case(od_junit *j, const char *name, const od_verdict *v, const cha
         fprintf(f, "</%s>", tag);
     }
     fputs("</testcase>\n", f);
-    return !ferror(f);
+    return !ferror(f) && !od_json_short();
 }
 
 enum od_status od_junit_write(od_junit *j, const char *path, const od_tally *t, double seconds, od_error *e) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/file.h"
 #include "oracles/cli/cli.h"
 #include "oracles/tolerance.h"
 
@@ -59,11 +60,7 @@ static char *notes(const od_verdict *v, unsigned required) {
             fprintf(f, "%s: %s", od_oracle_at(i)->name, r->reason);
         between = "; ";
     }
-    if (fclose(f) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return od_text_close(f, &text) ? text : NULL;
 }
 
 /* A finding in full: what, who is nearer, where the case lies, how to run it again. */
@@ -72,7 +69,9 @@ static char *details(const char *name, const od_verdict *v, const char *finding,
     size_t size;
     FILE *f = open_memstream(&text, &size);
     if (!f) return NULL;
-    fprintf(f, "FINDING  %s\n", name);
+    char shown[OD_CASE_PATH];
+    od_cli_show(shown, sizeof shown, name);
+    fprintf(f, "FINDING  %s\n", shown);
     for (unsigned i = 0; i < OD_ORACLES; i++)
         if (v->ruling[i].outcome == OD_FINDING && (v->asked >> i & 1))
             fprintf(f, "  %-12s%s\n              %s\n", od_oracle_at(i)->name, v->ruling[i].reason,
@@ -88,16 +87,13 @@ static char *details(const char *name, const od_verdict *v, const char *finding,
     }
     char again[160];
     if (v->recheck.judged) fprintf(f, "  again       %s\n", od_recheck_text(again, sizeof again, &v->recheck));
-    if (finding[0]) fprintf(f, "  case        %s\n", finding);
+    od_cli_show(shown, sizeof shown, finding);
+    if (finding[0]) fprintf(f, "  case        %s\n", shown);
     fprintf(f, "  replay      %s\n", command);
-    if (fclose(f) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return od_text_close(f, &text) ? text : NULL;
 }
 
-void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, unsigned required, const char *finding,
+bool od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v, unsigned required, const char *finding,
                        const char *command) {
     const od_row *share = v->evidence ? od_evidence_worst(v->evidence, false) : NULL;
     const od_row *mae = v->evidence ? od_evidence_worst(v->evidence, true) : NULL;
@@ -110,6 +106,8 @@ void od_table_row_fill(od_table_row *row, const char *name, const od_verdict *v,
         .where = share ? formatted("%s/%s", od_tensor_class_name(share->cls), od_step_class_name(share->step)) : NULL,
         .notes = notes(v, required),
         .details = v->outcome == OD_FINDING ? details(name, v, finding, command) : NULL};
+    return row->name && row->verdict && row->notes && !row->mae == !mae && !row->share == !share &&
+           !row->where == !share && !row->details == (v->outcome != OD_FINDING);
 }
 
 void od_table_row_free(od_table_row *row) {
@@ -189,11 +187,13 @@ bool od_nearness_print(const od_tally *t) {
                                            : formatted("%s", od_nearness_is_judged(near) ? "ok" : "few values");
     }
     if (n == 0) return true;
+    bool ok = true;
+    for (size_t i = 0; i < COLUMNS * n; i++) ok = ok && cells[i];
     printf(
         "distance from float64, fast over reference: geometric mean at most %g a class; one tensor at most %g, or at "
         "most %g itself: %s\n",
         od_bounds.near_mean, od_bounds.near_each, od_bounds.near_abs, od_tally_is_near(t) ? "holds" : "TOO FAR");
-    const bool ok = od_grid_print(columns, COLUMNS, 0x3e, cells, n);
+    ok = od_grid_print(columns, COLUMNS, 0x3e, cells, n) && ok;
     for (size_t i = 0; i < COLUMNS * n; i++) free((void *)(uintptr_t)cells[i]);
     return ok;
 }

@@ -42,6 +42,11 @@ enum od_status od_cli_writable(const char *path, bool folder, od_error *e) {
     return OD_OK;
 }
 
+void od_cli_show(char *out, size_t size, const char *path) {
+    snprintf(out, size, "%s", path);
+    od_text_clean(out);
+}
+
 void od_cli_stem(char *out, size_t size, const char *path) {
     const char *slash = strrchr(path, '/');
     snprintf(out, size, "%s", slash ? slash + 1 : path);

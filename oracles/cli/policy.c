@@ -57,10 +57,11 @@ bool od_policy_print(const od_tally *t, bool bad_only) {
                 fill(&cells[COLUMNS * n++], t, i, k, &s);
         }
     bool ok = true;
+    for (size_t i = 0; i < COLUMNS * n; i++) ok = ok && cells[i];
     if (n) {
         printf("mean of fast - ref, by case: at most %g standard errors or %g from the healthy mean\n",
                od_bounds.shift_z, od_bounds.shift_floor);
-        ok = od_grid_print(columns, COLUMNS, 0x3c, cells, n);
+        ok = od_grid_print(columns, COLUMNS, 0x3c, cells, n) && ok;
     }
     if (few && !bad_only)
         printf("not checked: a mean shift of %zu classes of tensors: fewer than %zu cases have them, here or in the "

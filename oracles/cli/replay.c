@@ -3,6 +3,7 @@
 #include <fts.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "oracles/cli/cli.h"
 
@@ -29,6 +30,17 @@ static bool is_case(const FTSENT *entry) {
     return entry->fts_info == FTS_F && n > 5 && strcmp(entry->fts_name + n - 5, ".json") == 0;
 }
 
+/* A symbolic link that would be a case or a folder of cases if it were followed, or that leads nowhere. Whose corpus it
+ * is, one does not know: links may lead out of it and in circles. To pass them by in silence would be green for cases
+ * that nobody judged. */
+static bool is_linked_case(const FTSENT *entry) {
+    struct stat st;
+    const size_t n = entry->fts_namelen;
+    if (entry->fts_info != FTS_SL && entry->fts_info != FTS_SLNONE) return false;
+    if (n > 5 && strcmp(entry->fts_name + n - 5, ".json") == 0) return true;
+    return stat(entry->fts_accpath, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 enum od_status od_cli_collect(od_path_list *list, const char *dir, od_error *e) {
     char *roots[] = {(char *)dir, NULL};
     size_t before = list->n;
@@ -42,6 +54,11 @@ enum od_status od_cli_collect(od_path_list *list, const char *dir, od_error *e) 
             s = od_fail(e, OD_BAD_INPUT, "%.300s: %s", entry->fts_path, strerror(entry->fts_errno));
         else if (entry->fts_level == 0 && entry->fts_info != FTS_D && entry->fts_info != FTS_DP)
             s = od_fail(e, OD_BAD_INPUT, "%.300s: is no folder (run takes single cases)", entry->fts_path);
+        else if (is_linked_case(entry))
+            s = od_fail(
+                e, OD_BAD_INPUT,
+                "%.300s: is a symbolic link, which a corpus may not hold: the file or folder itself would be right",
+                entry->fts_path);
         else if (is_case(entry))
             s = keep(list, entry->fts_path, e);
     }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "model/file.h"
 #include "oracles/cli/cli.h"
 #include "oracles/finding.h"
 #include "oracles/shrink.h"
@@ -99,7 +100,7 @@ static void put_difference(FILE *f, const od_case *a, const od_case *b) {
     for (size_t i = 0; od_options_name(i); i++)
         put_text(line, od_options_name(i), od_options_value(&a->options, i, of_a, sizeof of_a),
                  od_options_value(&b->options, i, of_b, sizeof of_b));
-    if (fclose(line) == 0) fputs(size > 2 ? text + 2 : "lengths within the schedule", f);
+    if (od_text_close(line, &text)) fputs(size > 2 ? text + 2 : "lengths within the schedule", f);
     free(text);
 }
 

@@ -27,7 +27,7 @@ BANNED_FLAG = re.compile(
 )
 # A bound is a number that an error is held against: `err <= 1e-6`, `1e-6 >= err`.
 BOUND = re.compile(r"[<>]=?\s*\d*\.?\d*e-[0-9]|\d\.?\d*e-[0-9]+f?\s*[<>]=?")
-FAULT = re.compile(r'^\s*[XNBG]\(\w+,\s*"([^"]+)"', re.M)
+FAULT = re.compile(r'^\s*[XNBSG]\(\w+,\s*"([^"]+)"', re.M)
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +20,17 @@ static const struct {
 #define X(tag, name, family, stage, about) [OD_FAULT_##tag] = {name, family, stage, about, "core"},
 #define N(tag, name, family, stage, about) [OD_FAULT_##tag] = {name, family, stage, about, "narrow"},
 #define B(tag, name, family, stage, about) [OD_FAULT_##tag] = {name, family, stage, about, "bench"},
+#define S(tag, name, family, stage, about) [OD_FAULT_##tag] = {name, family, stage, about, "shared"},
 #define G(tag, name, family, stage, about) [OD_FAULT_##tag] = {name, family, stage, about, "gpu"},
     OD_FAULT_LIST(X)
     OD_FAULT_NARROW_LIST(N)
     OD_FAULT_BENCH_LIST(B)
+    OD_FAULT_SHARED_LIST(S)
     OD_FAULT_GPU_LIST(G)
 #undef X
 #undef N
 #undef B
+#undef S
 #undef G
 };
 /* clang-format on */
@@ -87,24 +89,32 @@ static void open_record(void) {
     record->fault = (uint64_t)od_fault_active();
 }
 
-static bool mark(size_t count_at, size_t time_at) {
+static bool is_recorded(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, open_record);
-    if (!record) return true;
-    uint64_t *count = (uint64_t *)(void *)((char *)record + count_at);
+    return record;
+}
+
+/* A count with the time and the input of its first. */
+static bool mark(uint64_t *count, uint64_t *time, uint64_t *input) {
     if (__atomic_fetch_add(count, 1, __ATOMIC_RELAXED) == 0) {
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         const uint64_t at = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-        __atomic_store_n((uint64_t *)(void *)((char *)record + time_at), at, __ATOMIC_RELAXED);
+        __atomic_store_n(input, __atomic_load_n(&record->inputs, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+        __atomic_store_n(time, at, __ATOMIC_RELAXED);
     }
     return true;
 }
 
 bool od_fault_reach(void) {
-    return mark(offsetof(struct od_fault_record, reached), offsetof(struct od_fault_record, reached_at));
+    return !is_recorded() || mark(&record->reached, &record->reached_at, &record->reached_input);
 }
 
 bool od_fault_trigger(void) {
-    return mark(offsetof(struct od_fault_record, triggered), offsetof(struct od_fault_record, triggered_at));
+    return !is_recorded() || mark(&record->triggered, &record->triggered_at, &record->triggered_input);
+}
+
+void od_fault_input(void) {
+    if (is_recorded()) __atomic_fetch_add(&record->inputs, 1, __ATOMIC_RELAXED);
 }

@@ -300,10 +300,18 @@ START_TEST(bad_input_is_refused_and_named) {
 }
 END_TEST
 
-/* The n-th host allocation fails: an error value, nothing lost, and the engine goes on when memory is back. */
+/* The n-th allocation fails, of the host or of the device: an error value, nothing lost, and the engine goes on when
+ * memory is back, with the same bits. */
 START_TEST(every_failing_allocation_is_an_error_and_leaves_the_engine_usable) {
     const od_options options = od_options_default();
-    int failures = 0;
+    int failures = 0, of_device = 0;
+    size_t n_loc, m_loc;
+    od_engine *calm = engine(&options);
+    od_session *undisturbed = session(calm, 1, 2, STEPS);
+    prefill(undisturbed, 16);
+    decode(undisturbed, 16);
+    float *loc = loc_of(undisturbed, &n_loc);
+    test_engine()->destroy(calm);
     for (uint64_t n = 1; n < 1000; n++) {
         od_engine *en = engine(&options);
         od_session *s = NULL;
@@ -319,12 +327,21 @@ START_TEST(every_failing_allocation_is_an_error_and_leaves_the_engine_usable) {
         ck_assert_int_eq(status, OD_NO_MEMORY);
         ck_assert_ptr_nonnull(strstr(err.text, "bytes"));
         failures++;
+        of_device += strstr(err.text, "device memory") != NULL;
         if (!s) s = session(en, 1, 2, STEPS);
         ck_assert(!test_engine()->reset(s, &err));
         prefill(s, 16);
+        decode(s, 16);
+        float *again = loc_of(s, &m_loc);
+        ck_assert_uint_eq(n_loc, m_loc);
+        ck_assert_msg(memcmp(loc, again, n_loc * sizeof *loc) == 0, "other bits after allocation %llu failed",
+                      (unsigned long long)n);
+        free(again);
         test_engine()->destroy(en);
     }
+    free(loc);
     ck_assert_int_gt(failures, 10);
+    ck_assert_int_gt(of_device, 3);
     ck_assert_int_lt(failures, 999);
 }
 END_TEST

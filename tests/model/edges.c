@@ -26,7 +26,9 @@ START_TEST(the_boundary_profile_draws_every_edge) {
                           batch[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64},
                           patches[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129},
                           tokens[] = {7, 8, 9, 63, 64, 65, 511, 512, 513};
-    static unsigned n_variates[1024], n_batch[1024], n_patches[1024], n_tokens[1 << 16], n_kind[3], n_grown;
+    static unsigned n_variates[1024], n_batch[1024], n_patches[1024], n_tokens[1 << 16], n_kind[3], n_grown, n_long,
+        n_both;
+    unsigned n_wide = 0, n_head = 0, n_crowd = 0, n_apart = 0;
     for (uint64_t i = 0; i < MANY; i++) {
         od_case_generate(&c, 1, i, OD_PROFILE_BOUNDARY);
         check_good(i);
@@ -36,6 +38,12 @@ START_TEST(the_boundary_profile_draws_every_edge) {
         n_patches[n]++;
         n_tokens[c.batch * c.variates * n]++;
         if (p > 2) n_kind[c.op[0].steps % p == 0 ? 0 : c.op[0].steps % p == 1 ? 1 : 2]++;
+        n_long += n > 64;
+        n_both += n > 64 && c.batch > 1;
+        n_wide += c.config.d_model > 128 && c.batch * c.variates * n >= 64 && c.options.fused;
+        n_head += c.config.d_model / c.config.n_head > 64;
+        n_crowd += c.variates > 64 && c.config.space_every > 0;
+        for (unsigned v = 0; c.n_group && v < 64 && c.group[v] != c.group[c.variates - 1]; v++) n_apart += v == 63;
         n_grown += c.n_op > 1 && c.op[1].kind == OD_OP_DECODE && n <= 64 && n + c.op[1].patches > 64;
     }
     const struct {
@@ -50,6 +58,12 @@ START_TEST(the_boundary_profile_draws_every_edge) {
             ck_assert_msg(all[k].count[all[k].edge[i]] > 0, "size %zu: %u is never drawn", k, all[k].edge[i]);
     for (int k = 0; k < 3; k++) ck_assert_uint_gt(n_kind[k], MANY / 20);
     ck_assert_uint_gt(n_grown, 0);
+    ck_assert_uint_gt(n_long, MANY / 10); /* dear sizes are not given up for a large model */
+    ck_assert_uint_gt(n_both, MANY / 20);
+    ck_assert_uint_gt(n_wide, MANY / 100); /* products that no kernel for small ones takes, over a tile of rows */
+    ck_assert_uint_gt(n_head, MANY / 100);
+    ck_assert_uint_gt(n_crowd, MANY / 50);
+    ck_assert_uint_gt(n_apart, MANY / 100); /* a tile of keys of which the last variate sees none */
 }
 END_TEST
 
@@ -96,6 +110,21 @@ START_TEST(older_profiles_are_what_they_were) {
 }
 END_TEST
 
+/* So that a case of a mixed run can be named by either profile, and none of them is left out. */
+START_TEST(the_mixed_profile_takes_turns) {
+    static const enum od_profile turns[] = {OD_PROFILE_DEFAULT, OD_PROFILE_BOUNDARY, OD_PROFILE_DEFAULT,
+                                            OD_PROFILE_SESSION};
+    enum od_profile p;
+    ck_assert_int_eq(od_profile_parse(&p, "mixed", NULL), OD_OK);
+    for (uint64_t i = 0; i < 40; i++) {
+        od_case_generate(&c, 4, i, turns[i % 4]);
+        const uint64_t hash = od_case_hash(&c);
+        od_case_generate(&c, 4, i, p);
+        ck_assert_uint_eq(od_case_hash(&c), hash);
+    }
+}
+END_TEST
+
 START_TEST(contexts_alone_have_no_steps_and_stay_in_the_domain) {
     for (uint64_t i = 0; i < MANY / 4; i++) {
         od_case_generate(&c, 2, i, i % 2 ? OD_PROFILE_DEFAULT : OD_PROFILE_SESSION);
@@ -138,6 +167,7 @@ Suite *suite_edges(void) {
     tcase_set_timeout(t, 120);
     tcase_add_test(t, the_boundary_profile_draws_every_edge);
     tcase_add_test(t, the_session_profile_is_all_schedules);
+    tcase_add_test(t, the_mixed_profile_takes_turns);
     tcase_add_test(t, older_profiles_are_what_they_were);
     tcase_add_test(t, contexts_alone_have_no_steps_and_stay_in_the_domain);
     tcase_add_test(t, a_case_is_made_stateful_once_and_by_its_seed_alone);

@@ -77,7 +77,7 @@ def main():
             answer = write_ones(session, engines[session["engine"]])
         elif do == "stats":
             counters = ("launches", "captures", "replays", "cache_hits", "fallbacks", "replaced", "host_live",
-                        "host_peak", "device_live", "device_peak", "device_used")
+                        "host_peak", "device_live", "device_peak", "device_used", "waits", "copied")
             answer = {"stats": {**dict.fromkeys(counters, 0), "math_mode": "none", "device": "python",
                                 "rolled_back": False, "emulated": False}}
         if MODE == "print":

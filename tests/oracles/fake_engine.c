@@ -196,6 +196,7 @@ static void session_close(od_session *s) {
     if (s) take_time(s->engine->k);
     if (s) s->engine->k->n_live--;
     if (s) s->engine->live--;
+    if (s) s->engine->stats.host_live += s->engine->k->leak_open;
     for (int t = 0; s && t < TENSORS + HIDDEN; t++) free(s->data[t]);
     free(s);
 }
@@ -273,7 +274,9 @@ static enum od_status answer(od_session *s, size_t steps, od_error *e) {
     s->answered = true;
     engine->scrambled = false;
     engine->stats.launches += 10;
-    if (engine->options.graph && !k->no_replay) engine->stats.replays++;
+    if (engine->options.graph && !k->no_replay && !(k->silent && engine->stats.replays)) engine->stats.replays++;
+    engine->stats.waits += k->waits;
+    engine->stats.copied += k->copied;
     if (engine->options.graph && s->call == 1 && (k->captures_anew || engine->stats.captures == 0))
         engine->stats.captures++;
     engine->stats.fallbacks += k->fallbacks;

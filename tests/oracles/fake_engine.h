@@ -37,6 +37,7 @@ typedef struct fake_knobs {
     size_t hidden_malloc, hidden_pages, hidden_device; /* bytes a reset that no counter knows of: from malloc, pages of
                                                         * its own, on the device; given back with the engine */
     size_t hidden_once;                                /* the first so, by the third reset alone */
+    size_t leak_open;                                  /* host bytes kept with every session that is closed */
     size_t leak_once;                                  /* host bytes kept by the third reset alone */
     double peak_factor;                                /* device peak with graph on, times the honest one; 0 = 1 */
     double host_factor;                                /* the same for the host */
@@ -44,7 +45,9 @@ typedef struct fake_knobs {
     double each_microseconds; /* every call of the interface but probe, can and stats takes so long besides; n_each */
     double graph_jitter;      /* with graph on every other play takes so many times longer (0 = 1) */
     bool no_replay, no_hit;
-    bool captures_anew; /* a graph with every prefill, not with the engine's first alone */
+    bool silent;            /* only the engine's first call replays */
+    unsigned waits, copied; /* each call: for the device, bytes to it */
+    bool captures_anew;     /* a graph with every prefill, not with the engine's first alone */
     bool emulated, rolled_back;
     unsigned fallbacks, replaced;
     enum od_status fail; /* of call `call`, from play `fail_from` of the engine on (0: the first) */

@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 
@@ -84,6 +85,34 @@ def a_shared_object_that_goes_wrong_is_found_and_the_run_goes_on():
 
 
 @check
+def fuzzing_may_stop_behind_the_first_finding():
+    words = ("fuzz", "--seed", "3", "--cases", "12", "--fast", OBJECT, "--only", "accuracy", "--out", "o", "--quiet",
+             "--record", "record")
+    code, lines, done = with_mode("lie", *words)
+    verdicts = [l["verdict"] for l in lines]
+    assert code == 1 and len(verdicts) == 12 and verdicts.count("FINDING") > 1, (verdicts, done.stdout)
+    first = verdicts.index("FINDING") + 1
+    assert first > 1, verdicts
+    code, lines, done = with_mode("lie", *words, "--first")
+    assert code == 1 and [l["verdict"] for l in lines] == verdicts[:first], done.stdout
+    with open("record", "rb") as f:
+        assert struct.unpack_from("5Q", f.read())[3:] == (first, first)
+    assert cases(*words, "--first")[0] == 0
+
+
+@check
+def fuzzing_may_ask_a_relation_a_case_in_turn():
+    code, lines, done = cases("fuzz", "--seed", "3", "--cases", "13", "--fast", "twin", "--relate", "--quiet", "--out", "o")
+    asked = [[r["relation"] for r in l["relations"]] for l in lines]
+    assert code == 0 and all(len(a) == 1 for a in asked), (asked, done.stdout)
+    assert len({a[0] for a in asked[:11]}) == 11 and asked[11:] == asked[:2], asked
+    assert "recompute-call" not in {a[0] for a in asked}
+    code, lines, done = cases("fuzz", "--seed", "3", "--index", "5", "--cases", "1", "--fast", "twin", "--relate", "--out", "o")
+    assert code == 0 and [r["relation"] for r in lines[0]["relations"]] == asked[5], done.stdout
+    assert not cases("fuzz", "--seed", "3", "--cases", "1", "--fast", "twin", "--out", "o")[1][0]["relations"]
+
+
+@check
 def what_is_no_engine_is_refused_in_one_line():
     write("good.json", GOOD)
     write("text.so", "no object")
@@ -97,7 +126,7 @@ def what_is_no_engine_is_refused_in_one_line():
     shutil.copy(OTHER, "other.so")
     refuses(2, "exports no od_engine_entry", "run", "good.json", "--fast", "other.so")
     os.environ["FOREIGN"] = "abi"
-    refuses(2, "is built for engine ABI 4; this program has 3", "run", "good.json", "--fast", OBJECT)
+    refuses(2, "is built for engine ABI 5; this program has 4", "run", "good.json", "--fast", OBJECT)
     os.environ["FOREIGN"] = "entry"
     shutil.copy(OBJECT, "w.so")
     refuses(3, "the worker of w.so died of SIGSEGV", "run", "good.json", "--fast", "w.so")

@@ -8,7 +8,7 @@
 #include "tests/oracles/fake_engine.h"
 #include "tests/oracles/suites.h"
 
-enum { ENGINE, ACCURACY, FINITE, DETERMINISM, MEMORY, SPEED, VACUITY };
+enum { ENGINE, ACCURACY, FINITE, DETERMINISM, MEMORY, SPEED, VACUITY, CAPTURES };
 
 static od_case c;
 static od_judge judge;
@@ -237,6 +237,10 @@ START_TEST(memory_sees_leaks_on_host_and_device) {
     fake_fast_knobs = (fake_knobs){.leak_host = 1000000};
     run();
     expect_finding(MEMORY, "memory/growth/-/");
+    fake_fast_knobs = (fake_knobs){.leak_open = 24}; /* new sessions come once, unless bytes were seen to grow */
+    run();
+    expect_finding(MEMORY, "memory/slope/-/");
+    ck_assert_double_eq(v.value, 24);
 }
 END_TEST
 
@@ -320,6 +324,39 @@ START_TEST(vacuity_sees_a_fast_path_that_was_not_taken) {
     c.n_op = 1; /* nothing to decode, nothing to cache */
     run();
     ck_assert_int_eq(v.outcome, OD_PASS);
+}
+END_TEST
+
+START_TEST(vacuity_sees_calls_that_leave_the_fast_path_in_silence) {
+    fake_fast_knobs.silent = true;
+    run();
+    expect_finding(VACUITY, "vacuity/graph/-/");
+    ck_assert_ptr_nonnull(strstr(v.reason, "of 4 calls 1 replayed a graph"));
+    fake_fast_knobs.fallbacks = 1; /* what is said is no silence */
+    run();
+    ck_assert_msg(v.outcome == OD_PASS, "%s", v.reason);
+}
+END_TEST
+
+/* A play has 4 calls: 3 waits each, and one for the reading; a kilobyte each, and twice the windows: 2 series of 8
+ * steps and two patches of 4, 9 bytes a step. */
+START_TEST(captures_count_waits_and_copies_up_to_what_calls_need) {
+    fake_fast_knobs = (fake_knobs){.waits = 3, .copied = 1024 + 2 * 9 * 2 * 16 / 4};
+    run();
+    ck_assert_msg(v.outcome == OD_PASS, "%s", v.reason);
+    fake_fast_knobs.waits = 4;
+    run();
+    expect_finding(CAPTURES, "captures/waits/-/");
+    ck_assert_double_eq(v.value, 16);
+    ck_assert_double_eq(v.bound, 13);
+    fake_fast_knobs.waits = 0;
+    fake_fast_knobs.copied++;
+    run();
+    expect_finding(CAPTURES, "captures/copies/-/");
+    ck_assert_double_eq(v.value - v.bound, 4);
+    c.options.graph = false; /* plain launches may not either */
+    run();
+    expect_finding(CAPTURES, "captures/copies/-/");
 }
 END_TEST
 
@@ -455,6 +492,8 @@ Suite *suite_oracles(void) {
     tcase_add_test(t, speed_sees_a_fast_path_that_is_many_times_slower);
     tcase_add_test(t, speed_is_a_finding_only_if_even_the_best_pair_is_too_slow);
     tcase_add_test(t, vacuity_sees_a_fast_path_that_was_not_taken);
+    tcase_add_test(t, vacuity_sees_calls_that_leave_the_fast_path_in_silence);
+    tcase_add_test(t, captures_count_waits_and_copies_up_to_what_calls_need);
     tcase_add_test(t, vacuity_sees_answers_that_are_all_zero);
     tcase_add_test(t, vacuity_sees_that_the_scaler_alone_is_compared);
     tcase_add_test(t, vacuity_notes_calls_that_left_the_fast_path);

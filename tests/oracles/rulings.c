@@ -29,7 +29,8 @@ static void setup(void) {
         ev.difference[i].call = 3;
     }
     ev.fast_stats = ev.plain_stats = (od_stats){.host_peak = 1000, .device_peak = 1000};
-    ev.fast_end = (od_stats){.replays = 1, .captures = 1, .cache_hits = 1};
+    ev.fast_stats.replays = 3;
+    ev.fast_end = (od_stats){.replays = 3, .captures = 1, .cache_hits = 1};
     ev.n_live = 3;
     for (int i = 0; i < OD_MAX_REPEAT; i++) ev.host_live[i] = ev.device_live[i] = 1000;
 }

@@ -274,9 +274,12 @@ static void stats(od_engine *engine, od_stats *out) {
     case DOUBLE_LEAKS_DEVICE: out->device_live += leak; break;
     case DOUBLE_PEAK: out->device_peak *= engine->options.graph ? 2 : 1; break;
     case DOUBLE_NO_REPLAY: out->replays = 0; break;
+    case DOUBLE_SILENT: out->replays = out->replays > 0; break;
     case DOUBLE_NO_HIT: out->cache_hits = 0; break;
     case DOUBLE_CAPTURES_MANY: out->captures += 20; break;
     case DOUBLE_CAPTURES_ANEW: out->captures += engine->n_prefill / 3; break;
+    case DOUBLE_WAITS: out->waits += 100 * engine->n_prefill; break;
+    case DOUBLE_COPIES: out->copied += 1000000 * engine->n_prefill; break;
     default: break;
     }
 }

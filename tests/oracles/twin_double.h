@@ -23,10 +23,13 @@ enum double_fault {
     DOUBLE_PEAK,          /* with graphs twice the device's peak */
     DOUBLE_SLOW,          /* five times the time with graphs, while another engine is there to compare with */
     DOUBLE_NO_REPLAY,     /* no graph is replayed, it says */
+    DOUBLE_SILENT,        /* one graph is replayed, and no call fell back, it says */
     DOUBLE_NO_HIT,        /* no decode call uses the cache, it says */
     DOUBLE_BLIND,         /* one tensor of weights stays what it was at first */
     DOUBLE_CAPTURES_MANY, /* 20 graphs more, it says */
     DOUBLE_CAPTURES_ANEW, /* a graph more with every third prefill, it says */
+    DOUBLE_WAITS,         /* 100 waits more with every prefill, it says */
+    DOUBLE_COPIES,        /* a megabyte more with every prefill, it says */
     DOUBLE_GRAPH,         /* a bit, with plain launches */
     DOUBLE_CACHE,         /* a bit, with a dynamic cache */
     DOUBLE_ABA,           /* a bit, where the session's life before began with another value */

@@ -106,7 +106,7 @@ static enum od_status outputs(od_session *s, od_outputs *out, od_error *e) {
 
 /* ---- answers that no worker should give -------------------------------------------------------------------------- */
 
-#define HELLO "{\"status\":\"ok\",\"protocol\":1,\"abi\":3,\"name\":\"fast\",\"about\":\"\",\"has\":[]}"
+#define HELLO "{\"status\":\"ok\",\"protocol\":1,\"abi\":4,\"name\":\"fast\",\"about\":\"\",\"has\":[]}"
 #define OK    "{\"status\":\"ok\",\"engine\":0,\"session\":0}"
 #define DF    "{\"name\":\"df\",\"dtype\":\"F32\","
 
