@@ -14,7 +14,7 @@ typedef struct scaled {
 } scaled;
 
 /* Row r is the series x; where cut is not 0, a first call ends at that step and a second goes on. The prefix is of
- * `prefix` steps. Poison is what a call begins with. */
+ * `prefix` steps. What an earlier series left is what the first call begins with. */
 static void scale(scaled *out, int i, const od_scaler_args *how, const float *x, const uint8_t *w, uint32_t prefix,
                   uint32_t cut) {
     const size_t rows = rows_of[i / TEST_ORDERS];
@@ -25,11 +25,15 @@ static void scale(scaled *out, int i, const od_scaler_args *how, const float *x,
         value[at] = t < STEPS ? x[t] : NAN;
         mask[at] = t < STEPS ? w[t] : 1;
     }
+    od_scaler_state stale[MOST]; /* of another series, with bounds that nothing lies between */
+    for (size_t row = 0; row < MOST; row++)
+        stale[row] = (od_scaler_state){
+            .weight = 9, .sum = 99, .m2 = 999, .mean = -9, .low = 1e6, .high = 1e-6, .loc = 77, .scale = 88};
     od_call call = {.value = PUT(value),
                     .mask = PUT(mask),
                     .loc = test_kernel_put(NULL, sizeof out->loc),
                     .scale = test_kernel_put(NULL, sizeof out->scale),
-                    .state = test_kernel_put(NULL, rows * sizeof(od_scaler_state)),
+                    .state = test_kernel_put(stale, rows * sizeof(od_scaler_state)),
                     .step_stride = STRIDE,
                     .prefix = prefix};
     od_scaler_args args = *how;
