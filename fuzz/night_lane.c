@@ -30,6 +30,7 @@ void od_night_env_device(od_night_env *env, const od_night *n, const od_night_sl
     od_night_env_put(env, "OPENBLAS_NUM_THREADS", "1");
     if (s && s->device[0]) od_night_env_put(env, "CUDA_VISIBLE_DEVICES", s->device);
     if (n->mps[0]) od_night_env_put(env, "CUDA_MPS_PIPE_DIRECTORY", n->mps);
+    if (n->o.per_device > 1) od_night_env_put(env, "OD_SHARED_DEVICE", "1");
 }
 
 /* 63 bits that depend on the night's seed, the worker and the slice alone: a night that goes on repeats nothing. */

@@ -57,7 +57,7 @@ static void note_live(od_evidence *ev, od_player *p) {
     if (ev->n_live < 2 || w->n == OD_WITNESS_REPEAT) return;
     w->bytes[OD_WITNESS_MALLOC][w->n] = ev->setup->crowded ? 0 : od_witness_malloc();
     w->bytes[OD_WITNESS_RSS][w->n] = ev->setup->crowded ? 0 : od_witness_rss();
-    w->bytes[OD_WITNESS_DEVICE][w->n] = ev->fast_end.device_used;
+    w->bytes[OD_WITNESS_DEVICE][w->n] = ev->setup->shared_device ? 0 : ev->fast_end.device_used;
     w->n++;
 }
 

@@ -49,14 +49,17 @@ static bool live_grows(od_ruling *out, const char *what, const size_t *live, siz
 /* What the engine's own counters do not know of. A series that was broken off, because one request added nothing, says
  * that nothing grows. */
 static bool witness_grows(od_ruling *out, const od_witnessed *w) {
+    static const char *const whose[OD_WITNESSES] = {
+        [OD_WITNESS_DEVICE] = "; it counts what others take, too: OD_SHARED_DEVICE=1 where there are any"};
     for (int i = 0; i < OD_WITNESSES && w->n == OD_WITNESS_REPEAT; i++) {
         const size_t *y = w->bytes[i];
         const od_slope slope = od_slope_fit(y, w->n, od_bounds.witness_z);
         if (od_within(slope.low, od_bounds.witness_slope)) continue;
         od_rule_finding(out, "slope", "-", slope.low, od_bounds.witness_slope,
                         "%s: %.6g bytes more with each identical request, at least %.6g (99.9 %% confidence, %zu "
-                        "requests, %zu to %zu), which the engine's own counters do not show",
-                        od_witness_name((enum od_witness)i), slope.value, slope.low, w->n, y[0], y[w->n - 1]);
+                        "requests, %zu to %zu), which the engine's own counters do not show%s",
+                        od_witness_name((enum od_witness)i), slope.value, slope.low, w->n, y[0], y[w->n - 1],
+                        whose[i] ? whose[i] : "");
         return true;
     }
     return false;

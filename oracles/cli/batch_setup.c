@@ -43,12 +43,18 @@ static enum od_status choose_oracles(od_batch *b, od_error *e) {
     return OD_OK;
 }
 
+static bool shares_device(void) {
+    const char *said = getenv("OD_SHARED_DEVICE");
+    return said && *said && strcmp(said, "0") != 0;
+}
+
 /* What lanes that share the cores, and judge their cases in no fixed order, cannot do. */
 static enum od_status check_lanes(od_batch *b, od_error *e) {
     const od_args *a = b->args;
     const unsigned speed = od_oracle_bit(&od_oracle_speed);
     if (a->lanes <= 1) return OD_OK;
     b->judge.setup.crowded = true;
+    if (strcmp(b->judge.setup.fast->name, "gpu") == 0) b->judge.setup.shared_device = true;
     if (a->weights)
         return od_fail(e, OD_BAD_INPUT, "--weights goes from case to case, once a model class: not with -j %llu",
                        (unsigned long long)a->lanes);
@@ -165,6 +171,8 @@ static void list_not_checked(od_batch *b) {
     b->not_checked[b->n_not_checked++] = "sampled forecasts, variate labels";
     if (b->no_speed[0]) b->not_checked[b->n_not_checked++] = b->no_speed;
     if (b->no_process[0]) b->not_checked[b->n_not_checked++] = b->no_process;
+    if (b->judge.setup.shared_device)
+        b->not_checked[b->n_not_checked++] = "what the device's driver says is in use: others share the device";
     if (b->args->isolate || (b->args->fast && od_cli_is_foreign(b->args->fast)))
         b->not_checked[b->n_not_checked++] =
             "memory that the fast path takes in its worker and does not count; its own speed";
@@ -227,6 +235,7 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     if (s == OD_OK) s = od_cli_pair(&ref, &fast, b->why, sizeof b->why, args, e);
     if (s == OD_OK) {
         od_judge_init(&b->judge, ref, fast);
+        b->judge.setup.shared_device = shares_device();
         s = choose_oracles(b, e);
     }
     if (s == OD_OK) s = check_lanes(b, e);

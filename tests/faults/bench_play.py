@@ -106,7 +106,9 @@ class Run:
         return max(0, self.options.seconds - self.cpu) if not self.options.cases else None
 
     def environment(self, fault=True, **more):
-        return environment(OD_FAULT=self.job["fault"] if fault and self.job["fault"] != "none" else None, **more)
+        shared = "1" if self.options.fast == "gpu" and self.options.jobs > 1 else None
+        return environment(OD_FAULT=self.job["fault"] if fault and self.job["fault"] != "none" else None,
+                           OD_SHARED_DEVICE=shared, **more)
 
     def random(self):
         limit = self.budget()

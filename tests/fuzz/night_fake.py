@@ -147,6 +147,8 @@ def target(words):
     if files:  # one input, again
         return 79 if os.environ.get("FAKE_AGAIN") == "yes" else 0
     home = os.environ["OD_OUT"]
+    if os.environ.get("OD_SHARED_DEVICE") == "1":
+        open(os.environ["TOLD"] + ".shared", "wb").close()
     what = behaviour(home)
     if what == "never":
         print("fake: no device", file=sys.stderr)

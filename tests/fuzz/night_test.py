@@ -220,6 +220,7 @@ fi
     assert not [name for name in files(place.top) if name.startswith("od-mps-")]
     devices = {(line["worker"], line["device"]) for line in journal(place.out, "slice")}
     assert devices == {("0", "4"), ("1", "7"), ("2", "4"), ("3", "7")}, devices
+    assert os.path.exists(place.path("told.shared")), "workers of one GPU do not know of each other"
     exits(run([*words[:2], place.path("other"), *words[3:]], place.top), 3, "nvidia-cuda-mps-control does not run")
 
 

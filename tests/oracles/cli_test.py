@@ -208,6 +208,17 @@ def isolated_engines_answer_bit_by_bit_as_those_in_process():
 
 
 @check
+def that_others_share_the_device_is_told():
+    write("good.json", GOOD)
+    shared = "not checked: what the device's driver says is in use: others share the device\n"
+    for value, said in (("1", True), ("0", False), ("", False)):
+        os.environ["OD_SHARED_DEVICE"] = value
+        assert (shared in exits(0, "run", "good.json", "--fast", "twin").stdout) == said, value
+    del os.environ["OD_SHARED_DEVICE"]
+    assert shared not in exits(0, "run", "good.json", "--fast", "twin").stdout
+
+
+@check
 def what_a_fresh_process_did_not_play_is_told():
     write("good.json", GOOD)
     assert "a fresh process" not in exits(0, "run", "good.json", "--fast", "twin").stdout

@@ -172,6 +172,18 @@ START_TEST(a_crowded_process_is_no_witness) {
 }
 END_TEST
 
+/* The card's driver counts everybody: where others use the card it says nothing of one case. */
+START_TEST(the_driver_of_a_shared_device_is_no_witness) {
+    judge.setup.shared_device = true;
+    fake_fast_knobs.hidden_device = 65536;
+    ck_assert_int_eq(memory()->outcome, OD_PASS);
+    ck_assert_uint_eq(v.evidence->witnessed.bytes[OD_WITNESS_DEVICE][0], 0);
+    if (TEST_SANITIZED) return;
+    fake_fast_knobs = (fake_knobs){.hidden_malloc = 8192};
+    is_found(memory(), "malloc: ");
+}
+END_TEST
+
 START_TEST(less_than_a_page_a_request_is_found_where_it_is_asked_for) {
     fake_fast_knobs.hidden_device = 1024;
     ck_assert_int_eq(memory()->outcome, OD_PASS);
@@ -220,6 +232,7 @@ Suite *suite_witness(void) {
     tcase_add_test(t, a_block_in_use_is_seen_and_its_return_too);
     tcase_add_test(t, what_an_engine_takes_and_does_not_count_is_found);
     tcase_add_test(t, a_crowded_process_is_no_witness);
+    tcase_add_test(t, the_driver_of_a_shared_device_is_no_witness);
     tcase_add_test(t, less_than_a_page_a_request_is_found_where_it_is_asked_for);
     tcase_add_test(t, what_a_request_takes_once_is_no_leak);
     tcase_add_test(t, a_healthy_engine_is_played_no_more_often_than_it_is_asked);
