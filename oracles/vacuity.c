@@ -6,6 +6,27 @@
 
 #include "oracles/oracle.h"
 
+/* Asked for graphs, and calls that ran otherwise. */
+static bool graphs_are_left(od_ruling *out, const od_evidence *ev) {
+    const od_stats *f = &ev->fast_end;
+    if (!ev->script->c->options.graph || !ev->setup->fast->recapture) return false;
+    if (f->replays == 0) {
+        od_rule_finding(out, "graph", "-", 0, 1, "graphs were asked for, none was replayed (%llu captured)",
+                        (unsigned long long)f->captures);
+        return true;
+    }
+    const od_stats *first = &ev->fast_stats;
+    const uint64_t told = first->replays + first->fallbacks;
+    if (told < ev->fast.n_call) {
+        od_rule_finding(out, "graph", "-", (double)told, (double)ev->fast.n_call,
+                        "of %zu calls %llu replayed a graph and %llu are said to have fallen back: the others left the "
+                        "fast path in silence",
+                        ev->fast.n_call, (unsigned long long)first->replays, (unsigned long long)first->fallbacks);
+        return true;
+    }
+    return false;
+}
+
 static void judge(od_ruling *out, const od_evidence *ev) {
     const od_options *o = &ev->script->c->options;
     const od_stats *f = &ev->fast_end;
@@ -32,20 +53,7 @@ static void judge(od_ruling *out, const od_evidence *ev) {
         od_rule(out, OD_INCONCLUSIVE, "what the fast path counted could not be asked");
         return;
     }
-    if (o->graph && ev->setup->fast->recapture && f->replays == 0) {
-        od_rule_finding(out, "graph", "-", 0, 1, "graphs were asked for, none was replayed (%llu captured)",
-                        (unsigned long long)f->captures);
-        return;
-    }
-    const od_stats *first = &ev->fast_stats;
-    const uint64_t told = first->replays + first->fallbacks;
-    if (o->graph && ev->setup->fast->recapture && told < ev->fast.n_call) {
-        od_rule_finding(out, "graph", "-", (double)told, (double)ev->fast.n_call,
-                        "of %zu calls %llu replayed a graph and %llu are said to have fallen back: the others left the "
-                        "fast path in silence",
-                        ev->fast.n_call, (unsigned long long)first->replays, (unsigned long long)first->fallbacks);
-        return;
-    }
+    if (graphs_are_left(out, ev)) return;
     bool caches = o->cache != OD_CACHE_OFF && od_config_time_layers(&ev->script->model->config) > 0;
     if (caches && ev->script->has_decode && f->cache_hits == 0) {
         od_rule_finding(out, "cache", "-", 0, 1, "a %s cache was asked for, no decode call used it",
