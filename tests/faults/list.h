@@ -4,9 +4,9 @@
  *
  * name    what OD_FAULT takes
  * family  tail mask cache graph order precision position scaler head memory speed nan corner
- * stage   where explain must see it: embedding, scaler, input (either of these: a wrong window moves the statistics of some
- * scalers alone), time or space (layers of that kind), layer (of either), heads;
- * none where no tensor of one call is wrong (memory, speed, a crash)
+ * stage   where explain must see it: embedding, scaler, input (either of these: a wrong window moves the statistics of
+ * some scalers alone), time or space (layers of that kind), layer (of either), heads; none where no tensor of one call
+ * is wrong (memory, speed, a crash)
  *
  * The lists: OD_FAULT_LIST has tests of its own for each (tests/faults/run, explain, bisect). OD_FAULT_NARROW_LIST is
  * for a fuzzer to find: few cases show them, or only ones that are driven far; tests/faults/feedback measures how long
