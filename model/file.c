@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,12 +145,19 @@ enum od_status od_file_write_pieces(const char *path, const od_piece *pieces, si
     if (asprintf(&temporary, "%s.tmp-%ld", path, (long)getpid()) < 0)
         return od_fail(e, OD_NO_MEMORY, "%s: no memory for the name of its temporary file", path);
     enum od_status status = OD_OK;
+    sigset_t ends, before; /* a signal that ends the process waits until the file stands, or nothing does */
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &ends, &before);
     if (!write_temporary(temporary, pieces, n) || rename(temporary, path) != 0) {
         int error = errno;
         unlink(temporary);
         status =
             od_fail(e, is_bad_path(error) ? OD_BAD_INPUT : OD_IO, "%s: cannot be written: %s", path, strerror(error));
     }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     free(temporary);
     return status;
 }

@@ -2,15 +2,29 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local bool failed;
 
+/* A block to do without: it is given back where malloc fails, so that Jansson (2.14), whose reader runs past a token
+ * that it had no memory for, seldom sees that. The tree is refused all the same. */
+enum { SPARE = 1 << 16 };
+static _Atomic(void *) spare;
+
 static void *watched(size_t size) {
     void *p = malloc(size);
-    failed = failed || !p;
-    return p;
+    if (p) return p;
+    failed = true;
+    free(atomic_exchange(&spare, NULL));
+    return malloc(size);
+}
+
+static void keep_spare(void) {
+    void *none = NULL, *block;
+    if (spare || !(block = malloc(SPARE))) return;
+    if (!atomic_compare_exchange_strong(&spare, &none, block)) free(block);
 }
 
 /* What was allocated before is malloc's as well: free takes both. */
@@ -20,6 +34,7 @@ static void install(void) {
 
 void od_json_watch(void) {
     pthread_once(&once, install);
+    keep_spare();
     failed = false;
 }
 

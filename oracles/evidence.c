@@ -124,10 +124,16 @@ static void play_plain(od_evidence *ev, od_player *fast, unsigned needs) {
     od_player_close(&p);
 }
 
+/* On a fresh engine of this process sessions are opened as they come, so that one meets what the engine captured for
+ * those before it, and may need more room than they did. */
 static void play_fresh(od_evidence *ev, enum od_rerun which, const od_engine_api *api) {
     od_attempt *run = &ev->rerun[which];
+    const od_options *options = &ev->script->c->options;
     od_player p;
-    if (!open_player(run, &p, api, ev->script, &ev->script->c->options)) return;
+    run->ran = true;
+    run->status = which == OD_RERUN_FRESH ? od_player_open_late(&p, api, ev->script, options, &run->error)
+                                          : od_player_open(&p, api, ev->script, options, &run->error);
+    if (run->status != OD_OK) return;
     play(run, &p, od_trace_match, &ev->difference[which]);
     od_player_close(&p);
 }

@@ -89,7 +89,8 @@ static enum od_status live_again(od_player *p, enum od_rerun which, const od_eng
                                  const od_options *options, od_error *e) {
     if (which == OD_RERUN_FRESH || which == OD_RERUN_PROCESS) {
         od_player_close(p);
-        return od_player_open(p, api, script, options, e);
+        return which == OD_RERUN_FRESH ? od_player_open_late(p, api, script, options, e)
+                                       : od_player_open(p, api, script, options, e);
     }
     enum od_status s = od_player_reset(p, e);
     if (which == OD_RERUN_RESET || s != OD_OK) return s;

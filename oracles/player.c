@@ -48,34 +48,46 @@ static void close_sessions(od_player *p) {
     call_ends(p->script, began);
 }
 
-static enum od_status open_sessions(od_player *p, od_error *e) {
+static enum od_status open_session(od_player *p, unsigned i, od_error *e) {
     const od_case *c = p->script->c;
-    for (unsigned i = 0; i < p->script->n_session; i++) {
-        const double began = call_begins(p->script);
-        enum od_status s =
-            p->api->session_open(&p->session[i], p->engine, c->batch, c->variates, p->script->limit[i], e);
-        call_ends(p->script, began);
-        if (s != OD_OK) {
-            p->session[i] = NULL;
-            od_error_prefix(e, "open of session %u", i);
-            return s;
-        }
-    }
-    return OD_OK;
+    const double began = call_begins(p->script);
+    enum od_status s = p->api->session_open(&p->session[i], p->engine, c->batch, c->variates, p->script->limit[i], e);
+    call_ends(p->script, began);
+    if (s == OD_OK) return s;
+    p->session[i] = NULL;
+    od_error_prefix(e, "open of session %u", i);
+    return s;
 }
 
-enum od_status od_player_open(od_player *p, const od_engine_api *api, const od_script *script,
-                              const od_options *options, od_error *e) {
+static enum od_status open_sessions(od_player *p, od_error *e) {
+    enum od_status s = OD_OK;
+    for (unsigned i = 0; s == OD_OK && i < p->script->n_session; i++) s = open_session(p, i, e);
+    return s;
+}
+
+static enum od_status create_engine(od_player *p, const od_engine_api *api, const od_script *script,
+                                    const od_options *options, od_error *e) {
     *p = (od_player){.api = api, .script = script};
     const double began = call_begins(script);
     enum od_status s = api->create(&p->engine, script->model, options, e);
     call_ends(script, began);
-    if (s != OD_OK) {
-        *p = (od_player){0};
-        return s;
-    }
+    if (s != OD_OK) *p = (od_player){0};
+    return s;
+}
+
+enum od_status od_player_open(od_player *p, const od_engine_api *api, const od_script *script,
+                              const od_options *options, od_error *e) {
+    enum od_status s = create_engine(p, api, script, options, e);
+    if (s != OD_OK) return s;
     s = open_sessions(p, e);
     if (s != OD_OK) od_player_close(p);
+    return s;
+}
+
+enum od_status od_player_open_late(od_player *p, const od_engine_api *api, const od_script *script,
+                                   const od_options *options, od_error *e) {
+    enum od_status s = create_engine(p, api, script, options, e);
+    p->late = s == OD_OK;
     return s;
 }
 
@@ -166,6 +178,8 @@ enum od_status od_player_step(od_player *p, od_progress *at, od_call_at *where, 
     for (; at->op < c->n_op; at->op++, at->call = 0) {
         const od_op *op = &c->op[at->op];
         enum od_status s = OD_OK;
+        if (p->late && !p->session[op->session] && op->kind != OD_OP_RECAPTURE) s = open_session(p, op->session, e);
+        if (s != OD_OK) return s;
         const double began = call_begins(p->script);
         if (op->kind == OD_OP_RECAPTURE) {
             if (p->api->recapture) s = p->api->recapture(p->engine, e);

@@ -60,11 +60,16 @@ typedef struct od_player {
     od_engine *engine;
     od_session *session[OD_CASE_MAX_SESSIONS];
     bool scrambles; /* before every call of a play, where the engine can (scramble_undeclared) */
+    bool late;      /* sessions are opened when the schedule first names them */
 } od_player;
 
 /* Creates the engine and opens all sessions; on error everything is closed again. */
 enum od_status od_player_open(od_player *p, const od_engine_api *api, const od_script *script,
                               const od_options *options, od_error *e);
+/* Creates the engine alone: each session is opened ahead of its first call, beside what the engine has captured for
+ * those before it. An open that fails is an error of the play. */
+enum od_status od_player_open_late(od_player *p, const od_engine_api *api, const od_script *script,
+                                   const od_options *options, od_error *e);
 void od_player_close(od_player *p); /* a zeroed one is fine */
 
 /* Opens the script's sessions on the engine of another player, which stays its owner: od_player_leave closes them. */

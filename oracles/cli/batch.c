@@ -135,7 +135,7 @@ enum od_status od_batch_tell(od_batch *b, od_verdict *v, od_case *c, const char 
         s = od_result_case(b->json, &info, c, v, e);
         if (s != OD_OK) od_error_prefix(e, "%s", b->args->json);
     }
-    if (v->bad_input) {
+    if (v->bad_input || v->outcome == OD_ERROR) { /* also there: a table may find no memory for its cells */
         char shown[OD_CASE_PATH];
         od_cli_show(shown, sizeof shown, path);
         fprintf(stderr, "%soracle-diff: %s: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", shown, v->reason);

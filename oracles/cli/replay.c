@@ -49,9 +49,10 @@ enum od_status od_cli_collect(od_path_list *list, const char *dir, od_error *e) 
         return od_fail(e, errno == ENOMEM ? OD_NO_MEMORY : OD_BAD_INPUT, "'%s': cannot be walked: %s", dir,
                        strerror(errno));
     enum od_status s = OD_OK;
-    for (FTSENT *entry; s == OD_OK && (entry = fts_read(tree));) {
+    for (FTSENT *entry; s == OD_OK && (errno = 0, entry = fts_read(tree));) {
         if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR)
-            s = od_fail(e, OD_BAD_INPUT, "%.300s: %s", entry->fts_path, strerror(entry->fts_errno));
+            s = od_fail(e, entry->fts_errno == ENOMEM ? OD_NO_MEMORY : OD_BAD_INPUT, "%.300s: %s", entry->fts_path,
+                        strerror(entry->fts_errno));
         else if (entry->fts_level == 0 && entry->fts_info != FTS_D && entry->fts_info != FTS_DP)
             s = od_fail(e, OD_BAD_INPUT, "%.300s: is no folder (run takes single cases)", entry->fts_path);
         else if (is_linked_case(entry))
@@ -62,6 +63,9 @@ enum od_status od_cli_collect(od_path_list *list, const char *dir, od_error *e) 
         else if (is_case(entry))
             s = keep(list, entry->fts_path, e);
     }
+    if (s == OD_OK && errno != 0) /* no more entries, and not for want of any */
+        s = od_fail(e, errno == ENOMEM ? OD_NO_MEMORY : OD_IO, "%.300s: cannot be walked to its end: %s", dir,
+                    strerror(errno));
     fts_close(tree);
     if (s == OD_OK && list->n == before)
         s = od_fail(e, OD_BAD_INPUT, "%.300s: holds no case (*.json, also in folders below)", dir);

@@ -27,8 +27,10 @@ KEY = COLUMNS[:4]
 # What judges a finding without its fault: all but speed, which is a matter of time.
 ORACLES = ("accuracy", "finite", "determinism", "memory", "vacuity", "captures", "consistency")
 INPUT_BYTES = 1 << 16  # the end of a flight record
+BETWEEN = " ¦ "  # lines of what explain said
 SEES = {"scaler": r"^the scaler|\(scaler\)", "embedding": r"patch embedding", "time": r"\(time-wise\)|\(layer \d+ time\)",
         "space": r"\(space-wise\)|\(layer \d+ space\)", "layer": r"^layer \d+ \(|\(layer \d+ ",
+        "input": r"^the scaler|\(scaler\)|patch embedding",
         "heads": r"^the heads behind|\(heads\)|^the mean forecast|\(mean\)"}
 
 Done = collections.namedtuple("Done", "code text cpu seconds")
@@ -218,17 +220,17 @@ def last_line(text):
 
 
 def judge_words(fault, text):
-    """(yes, no or none, what explain said): does it name the stage, and blame the room, that the fault is in?"""
+    """(yes, no or none, the lines of explain that name a place): do they name the stage, and blame the room, of the fault?"""
     lines = [re.sub(r"^without hidden states: ", "", l) for l in text.splitlines()
              if re.search(r", first (in|at) .*: |^determinism: |^\w+: (no matter of values|the fast path against itself)", l)]
-    said = (lines or [last_line(text)])[0][:200]
+    said = BETWEEN.join(l[:200] for l in lines or [last_line(text)])
     if fault.stage == "none":
         return "none", said
     wrong = "the fast path " if fault.room == "ref" else "the reference "
     for line in lines:
         blames = re.search(wrong + r"(is wrong|is farther)", line)
         if re.search(SEES[fault.stage], line) and not blames:
-            return "yes", line[:200]
+            return "yes", said
     return "no", said
 
 

@@ -56,6 +56,14 @@ def small(row):
     return row["entries"].isdigit() and int(row["entries"]) <= ENTRIES
 
 
+def judge_again(rows, faults):
+    """The list may have another stage by now."""
+    known = {f.name: f for f in faults}
+    for row in rows:
+        if row["explain"] and row["fault"] in known:
+            row["explain"], _ = bench_play.judge_words(known[row["fault"]], row["said"].replace(bench_play.BETWEEN, "\n"))
+
+
 def explained(rows):
     """(named, asked): rows whose stage explain may name."""
     asked = [r for r in rows if r["explain"] in ("yes", "no")]
@@ -231,6 +239,7 @@ def healthy_rows(rows):
 
 def show(rows, faults, options):
     """Prints everything; the exit status."""
+    judge_again(rows, faults)
     planted = [r for r in rows if r["fault"] != "none"]
     generators = [g for g in bench_play.GENERATORS if of(planted, generator=g)]
     for generator in generators:

@@ -4,8 +4,11 @@ What is never found is named and red, what was torn or killed is run again and n
 program has as well is none; and the statistics are what a hand computes.
 """
 import csv
+import importlib.machinery
+import importlib.util
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -178,6 +181,18 @@ def statistics_are_what_a_hand_computes():
     assert close(low, 10 / (10 + 1.959964 ** 2)) and close(high, 1)
     assert bench_table.sooner((3, True), (2, False)) == 1 and bench_table.sooner((3, True), (2, True)) == -1
     assert bench_table.sooner((3, False), (2, False)) == 0 == bench_table.sooner((2, True), (2, True))
+
+
+def every_fault_is_found_in_its_room():
+    loader = importlib.machinery.SourceFileLoader("bench_main", f"{HERE}/bench")
+    bench_main = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_main", loader))
+    loader.exec_module(bench_main)
+    rooms = bench_main.rooms(os.path.dirname(os.path.dirname(HERE)))
+    with open(f"{HERE}/list.h", encoding="utf-8") as f:
+        names = re.findall(r'^ +[A-Z]\(\w+, "([^"]+)"', f.read(), re.M)
+    assert len(names) > 48 and not set(names) - set(rooms), set(names) - set(rooms)
+    for name, room in (("ref-mask", "ref"), ("rng-pair", "model"), ("compare-last", "oracles"), ("causal-mask", "gpu")):
+        assert rooms[name] == room, (name, rooms[name])
 
 
 def what_explain_says_is_judged():

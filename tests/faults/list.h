@@ -4,7 +4,8 @@
  *
  * name    what OD_FAULT takes
  * family  tail mask cache graph order precision position scaler head memory speed nan corner
- * stage   where explain must see it: embedding, scaler, time or space (layers of that kind), layer (of either), heads;
+ * stage   where explain must see it: embedding, scaler, input (either of these: a wrong window moves the statistics of some
+ * scalers alone), time or space (layers of that kind), layer (of either), heads;
  * none where no tensor of one call is wrong (memory, speed, a crash)
  *
  * The lists: OD_FAULT_LIST has tests of its own for each (tests/faults/run, explain, bisect). OD_FAULT_NARROW_LIST is
@@ -33,17 +34,17 @@
       "a captured graph also serves longer windows than the one that it was captured with") \
     X(CARRY, "scaler-carry", "scaler", "scaler", \
       "the causal scaler's sums begin anew behind the first decode step") \
-    X(RESCALE, "softmax-tile", "order", "time", \
+    X(RESCALE, "softmax-tile", "order", "layer", \
       "attention past a tile of keys: a new maximum does not rescale the sums before it") \
     X(GROUP, "group-mask", "mask", "space", \
       "space-wise attention sees the variates of other groups") \
     X(NORM, "fused-norm", "precision", "layer", \
       "the fused chain's RMSNorm leaves the last feature out of its mean of squares") \
-    X(FEEDBACK, "feedback-row", "cache", "scaler", \
+    X(FEEDBACK, "feedback-row", "cache", "input", \
       "an own patch is the forecast of the row before")
 
 #define OD_FAULT_NARROW_LIST(N) \
-    N(SUM, "softmax-sum", "precision", "time", \
+    N(SUM, "softmax-sum", "precision", "layer", \
       "attention's sum of weights is too large by a part that grows with the keys") \
     N(FLOAT, "scaler-float32", "scaler", "scaler", \
       "the causal scaler's sums are carried from call to call as float32") \
@@ -149,21 +150,21 @@
       "a decode's position counts the decodes since the session was opened, not since its reset") \
     B(PREFIX_STALE, "prefix-stale", "scaler", "scaler", \
       "global statistics end where the first context of the session did, whatever was reset since") \
-    B(SAME_COUNT, "window-stale", "cache", "scaler", \
+    B(SAME_COUNT, "window-stale", "cache", "input", \
       "a context as long as the one before the reset is taken to be staged already") \
-    B(PAD_RIGHT, "pad-right", "mask", "scaler", \
+    B(PAD_RIGHT, "pad-right", "mask", "input", \
       "a context that is no whole number of patches is padded at its end") \
     B(KEY_STEP, "graph-key-step", "graph", "time", \
       "fused: a prefill's graph also serves decode steps of its bucket") \
     B(KEY_COUNT, "graph-key-count", "graph", "scaler", \
       "cache off: the graph of a context also serves decodes that end at as many patches") \
-    B(WARM_UP, "graph-warm-up", "graph", "scaler", \
+    B(WARM_UP, "graph-warm-up", "graph", "embedding", \
       "a decode that is captured was run once before, to warm up: the session's state moves twice") \
-    B(STALE_GRAPH, "graph-stale-scratch", "graph", "embedding", \
+    B(STALE_GRAPH, "graph-stale-scratch", "graph", "scaler", \
       "graphs outlive the scratch that a larger session replaced, and read their windows there") \
     B(NINTH, "ninth-capture", "corner", "heads", \
       "the ninth graph of an engine lacks its last kernel") \
-    B(MEAN_OF, "feedback-session", "corner", "scaler", \
+    B(MEAN_OF, "feedback-session", "corner", "input", \
       "an own patch is the forecast of the session that was opened last") \
     B(THIRD_RESET, "third-reset", "corner", "scaler", \
       "from a session's third reset on the first step of a context is what stood there in the staging") \

@@ -46,6 +46,32 @@ START_TEST(teacher_forced_patches_count_own_ones) {
 }
 END_TEST
 
+/* Two sessions, of which one is only named behind two calls of the other. */
+START_TEST(a_late_session_is_opened_ahead_of_its_first_call) {
+    c.n_op = 4;
+    c.op[2] = (od_op){.kind = OD_OP_PREFILL, .session = 1, .steps = 4};
+    c.op[3] = (od_op){.kind = OD_OP_DECODE, .session = 1, .patches = 1};
+    od_player p;
+    od_progress at = {0};
+    od_call_at where;
+    od_error e = {0};
+    bool more = true;
+    const unsigned open[] = {1, 1, 1, 2, 2};
+    ck_assert_msg(od_script_create(&script, &c, &e) == OD_OK, "%s", e.text);
+    ck_assert_int_eq(od_player_open_late(&p, fake_fast(), &script, &c.options, &e), OD_OK);
+    ck_assert_uint_eq(fake_fast_knobs.n_open, 0);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(od_player_step(&p, &at, &where, NULL, &more, &e), OD_OK);
+        ck_assert(more);
+        ck_assert_uint_eq(fake_fast_knobs.n_open, open[i]);
+    }
+    ck_assert_int_eq(od_player_step(&p, &at, &where, NULL, &more, &e), OD_OK);
+    ck_assert(!more);
+    ck_assert_uint_eq(fake_fast_knobs.last_limit, script.limit[1]);
+    finish(&p);
+}
+END_TEST
+
 START_TEST(a_reset_begins_the_series_anew_and_recapture_reaches_the_engine) {
     c.n_op = 5;
     c.op[3] = (od_op){.kind = OD_OP_RESET};
@@ -190,6 +216,7 @@ Suite *suite_player(void) {
     TCase *t = tcase_create("player");
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, teacher_forced_patches_count_own_ones);
+    tcase_add_test(t, a_late_session_is_opened_ahead_of_its_first_call);
     tcase_add_test(t, a_reset_begins_the_series_anew_and_recapture_reaches_the_engine);
     tcase_add_test(t, steps_are_the_calls_of_a_play);
     tcase_add_test(t, a_trace_keeps_every_answer_with_its_place);

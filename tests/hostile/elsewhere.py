@@ -1,0 +1,31 @@
+"""Tests of a condition that lie in other rooms, where they have more to do with the code that they are about."""
+ALSO = {
+    "the n-th host allocation fails": (
+        "tests/gpu/engine_test.c: every_failing_allocation_is_an_error_and_leaves_the_engine_usable",
+        "tests/gpu/requests_test.c: a_session_that_finds_no_memory_leaves_others_alone",
+        "tests/ref/errors.c: each_allocation_may_fail (ref, ref64; and forward allocates nothing)",
+        "tests/model/rope.c: a_failing_heap_leaves_nothing; tests/model/status.c: planned_failure_hits_that_call_and_all_later_ones"),
+    "the n-th device allocation fails": (
+        "tests/gpu/engine_test.c: every_failing_allocation_is_an_error_and_leaves_the_engine_usable (the same bits afterwards; label gpu: on a card)",
+        "tests/gpu/requests_test.c: out_of_device_memory_is_an_error_and_no_more (on a card)"),
+    "a kernel that hangs": ("tests/oracles/worker.c: a_hang_is_a_finding_and_ends_in_time",
+                            "tests/oracles/lanes_test.py: a_crash_or_a_hang_is_one_case_s",
+                            "tests/fuzz/night_test.py: a_hang_is_killed_and_kept, a_process_that_does_nothing"),
+    "a device lost in the middle": ("tests/fuzz/night_test.py: a_sanitizer_and_a_lost_device (exit 78: the supervisor starts again)",
+                                    "tests/oracles/doubles.c: DOUBLE_FAULTS_PLAIN"),
+    "a full disk": ("tests/fuzz/night_test.py: a_full_disk_is_said_and_loses_nothing", "tests/model/file.c: a_failing_write_leaves_the_old_state"),
+    "standard output that is full": ("tests/oracles/cli_test.py: a_full_disk_is_exit_3",),
+    "a 4 GiB safetensors header length": ("tests/model/safetensors.c: header_lengths_that_lie_are_refused, a_header_longer_than_the_format_allows_is_refused",),
+    "10,000 tensors": ("tests/model/safetensors.c: a_hundred_thousand_tensors_are_taken_and_one_more_refused",),
+    "names with newlines": ("tests/oracles/cli_test.py: junit_is_xml_whatever_a_case_is_called", "tests/model/status.c: text_stays_one_line",
+                            "tests/oracles/tools_test.py: corpus_stats_has_a_row_whatever_files_are_called"),
+    "SIGINT and SIGTERM at any time": ("tests/oracles/lanes_test.py: a_signal_ends_all_lanes, an_interrupted_replay_is_not_green",
+                                       "tests/oracles/foreign_test.py: a_command_ends_with_its_judge",
+                                       "tests/oracles/cli_test.py: an_interrupted_fuzz_says_so_and_keeps_its_results"),
+    "a night and SIGINT or SIGTERM at any time": ("tests/fuzz/night_test.py: a_signal_stops_it_and_the_same_command_goes_on",
+                                                  "tests/fuzz/night_kill_test.py: killed_at_ten_random_moments (SIGKILL)"),
+    "two nights in the same folder": ("tests/fuzz/night_test.py: two_supervisors_in_one_folder",),
+    "a locale with decimal commas": ("tests/model/case.c, csv.c: a_decimal_comma_changes_nothing", "fuzz_series and fuzz_case, by turns"),
+    "a plug-in engine that crashes": ("tests/oracles/foreign_test.py: a_shared_object_that_goes_wrong_is_found_and_the_run_goes_on",),
+    "a plug-in engine of another version": ("tests/oracles/foreign_test.py: what_is_no_engine_is_refused_in_one_line",),
+}

@@ -1,0 +1,234 @@
+"""Memory runs out: the n-th allocation of the host and of the twin's device, address space."""
+import json
+import os
+import re
+import resource
+import signal
+
+from harness import ABSENT, SOURCE, Server, Skip, case, condition
+
+# Where the machine is told of, memory that is lacking makes "unknown": that is no result.
+PLACE = {"cpu", "card", "driver"}
+TIMES = {"seconds", "spent", "time", "witnesses", "command"}
+MOST_WRONG = 8  # then a sweep gives up
+VECTOR = os.path.join(SOURCE, "tests/vectors/one-patch")
+
+
+def timeless(value):
+    """Without times, and how often a finding was judged again: a judging that finds no memory is not counted. A healthy
+    finding must never seem to come and go."""
+    if isinstance(value, dict):
+        if "flaky" in value:
+            return value["flaky"]
+        return {k: timeless(v) for k, v in value.items() if k not in PLACE | TIMES}
+    return [timeless(v) for v in value] if isinstance(value, list) else value
+
+
+def unknown(now, good):
+    """As good, but for figures that are null: not known. No zero stands for them."""
+    if isinstance(now, dict) and isinstance(good, dict):
+        return now.keys() == good.keys() and all(unknown(now[k], good[k]) for k in now)
+    if isinstance(now, list) and isinstance(good, list):
+        return len(now) == len(good) and all(unknown(a, b) for a, b in zip(now, good))
+    return now == good or (now is None and isinstance(good, float))
+
+
+def parts(now, good, at):
+    """Where they differ."""
+    if isinstance(now, dict) and isinstance(good, dict):
+        return [p for k in now.keys() | good.keys() for p in parts(now.get(k), good.get(k), f"{at}.{k}")]
+    if isinstance(now, list) and isinstance(good, list) and len(now) == len(good):
+        return [p for i, (a, b) in enumerate(zip(now, good)) for p in parts(a, b, f"{at}[{i}]")]
+    return [] if now == good else [(at, str(now)[:80], str(good)[:80])]
+
+
+def told(text):
+    """A text without what differs between two runs: numbers, how wide they make a table."""
+    text = re.sub(r"(?m)^  again  +[^f].*\n", "", re.sub(r" of \d+, fresh \d+", "", text))
+    return re.sub(r" +", " ", re.sub(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "#", text))
+
+
+def results(place):
+    """What stands below out/, without times and places."""
+    found = {}
+    for folder, _, names in os.walk(place.out):
+        for name in names:
+            path = os.path.join(folder, name)
+            with open(path, "rb") as f:
+                data = f.read()
+            key = os.path.relpath(path, place.out)
+            if name.endswith((".json", ".jsonl")):
+                found[key] = [timeless(json.loads(line)) for line in data.decode().splitlines()] if name.endswith("l") else (
+                    told(re.sub(r'"environment": "[^"]*"', "", data.decode())))
+            else:
+                found[key] = told(data.decode(errors="replace")) if not name.endswith(".safetensors") else data
+    return found
+
+
+class Sweep:
+    """Runs of one command line in which the n-th allocation fails: for every n that `step` leaves, until one is not reached."""
+
+    def __init__(self, place, words, environment=None):
+        self.place, self.words, self.environment = place, words, environment
+        self.runs = self.passed = 0
+        self.ends, self.wrong, self.libc = {}, [], 0
+
+    def judge(self, n, end, good, clean):
+        place = self.place
+        out, err = place_said = self.server.said()
+        what = f"allocation {n} of {' '.join(map(str, self.words))}: exit {end}\n{place_said[0][-1500:]}{err}"
+        if end == -signal.SIGSEGV and not out + err and self.words[0] in ("replay", "corpus"):
+            self.libc += 1  # glibc's fts_open (2.36) crashes where its last allocation fails: before anything was read or written
+            assert self.libc == 1 and not results(place), what
+            return
+        assert end in (clean, 3) or (clean == 1 and end in (1, 3)), what
+        place.whole(what)
+        now = results(place)
+        if end == 3:
+            assert re.search(r"(?m)^oracle-diff: .{8,}", err) or re.search(r"ERROR .{8,}", out), f"no message: {what}"
+            assert "memory" in err + out or "allocate" in err + out or "no " in err + out, f"not of memory: {what}"
+        if end == clean and not err:
+            lost = [k for k in set(now) | set(good[0]) if not unknown(now.get(k), good[0].get(k))]
+            assert not lost, f"{[parts(now.get(k), good[0].get(k), k) for k in lost]} differ, and nothing was said: {what}"
+            # libsmartcols prints nothing where it has no memory for a cell, and says nothing: the last line, which is the verdict
+            assert told(out).splitlines()[-1:] == good[1].splitlines()[-1:], f"another verdict was told: {what}"
+        # what does not stand in the undisturbed run is nothing that a want of memory may make
+        more = [k for k in now if k not in good[0] and not k.endswith((".jsonl", ".xml"))]
+        assert not more, f"{more}: {what}"
+        self.ends.setdefault(end, (err or out).strip().splitlines()[:1])
+
+    def go(self, step=1, how=0, first=1):
+        place = self.place
+        program = place.args.wrapped or place.program
+        self.server = Server(place, [program, *self.words], bool(place.args.wrapped), self.environment)
+        try:
+            place.empty()
+            clean, failed, calls = self.server.go(0, how)
+            good = results(place), told(self.server.said()[0])
+            assert failed == 0 and clean in (0, 1), (self.words, clean, good[1])
+            n = first
+            while True:
+                place.empty()
+                end = self.server.go(n, how)
+                assert end, f"allocation {n} of {self.words}: no end within a minute"
+                if end[1] == 0:
+                    assert n > calls // 2 and end[0] == clean, (n, calls, end)
+                    self.server.said()
+                    break
+                try:
+                    self.judge(n, end[0], good, clean)
+                except AssertionError as wrong:
+                    self.wrong.append(str(wrong))
+                    assert len(self.wrong) < MOST_WRONG, "\n\n".join(self.wrong)
+                self.runs += 1
+                n += step
+        finally:
+            self.server.end()
+        assert not self.wrong, "\n\n".join(self.wrong)
+        place.empty()
+        place.clean(self.words)
+        return self
+
+
+def command_lines(place, wide):
+    """name -> words: what a forward, a run, a replay, and their readers are made of."""
+    place.write("corpus/a.json", case())
+    place.write("work/finding.json", case(expect=ABSENT))
+    to = place.out
+    common = ("--fast", "twin", "--quiet")
+    lines = {
+        "run ref:twin": ("run", place.path("corpus/a.json"), *common, "--only", "accuracy", "--json", to + "/r.jsonl", "--junit",
+                         to + "/j.xml"),
+        "run with a finding": ("run", "finding.json", *common, "--only", "finite", "--out", to, "--json", to + "/r.jsonl"),
+        "run ref64:twin": ("run", place.path("corpus/a.json"), "--ref", "ref64", *common, "--only", "accuracy"),
+        "replay": ("replay", place.corpus, *common, "--only", "accuracy", "--json", to + "/r.jsonl"),
+        "forward": ("forward", "--engine", "twin", "--model", VECTOR, "--case", VECTOR + "/case.safetensors", "--context", "4",
+                    "--out", to + "/o.safetensors"),
+        "compare": ("compare", VECTOR + "/case.safetensors", VECTOR + "/case.safetensors"),
+    }
+    if wide:
+        corpus = os.path.join(SOURCE, "corpus/forward")
+        csv = next(n for n in sorted(os.listdir(corpus)) if "csv" in open(os.path.join(corpus, n), encoding="utf-8").read())
+        lines |= {
+            "run, every oracle in this process": ("run", place.path("corpus/a.json"), *common, "--process", "0", "--json", to + "/r.jsonl",
+                                                  *(w for o in ("accuracy", "finite", "determinism", "vacuity", "captures",
+                                                                "consistency", "memory") for w in ("--only", o))),
+            "run, arbiter and envelope": ("run", place.path("corpus/a.json"), "--fast", "twin", "--arbiter", "--policy", "envelope",
+                                          "--only", "accuracy", "--json", to + "/r.jsonl"),
+            "run of a CSV": ("run", os.path.join(corpus, csv), *common, "--only", "accuracy"),
+            "run of a model's folder": ("run", place.path("corpus/a.json"), *common, "--model", os.path.join(SOURCE, "tests/vectors/seed-tiny"),
+                                        "--only", "accuracy"),
+            "run in workers": ("run", place.path("corpus/a.json"), *common, "--isolate", "--only", "accuracy", "--json", to + "/r.jsonl"),
+            "show": ("show", place.path("corpus/a.json")),
+            "new": ("new", "--seed", "1", "--index", "1"),
+            "list": ("list",),
+            "shrink": ("shrink", "finding.json", "--fast", "twin", "--out", to, "--only", "finite", "--runs", "4"),
+            "baseline save": ("baseline", "save", to + "/kept", place.path("corpus/a.json"), "--fast", "twin"),
+            "corpus stats": ("corpus", "stats", place.corpus, "--fast", "twin", "--json", to + "/c.json"),
+        }
+    return lines
+
+
+@condition("the n-th host allocation fails",
+           "exit 3 and a message, or the same results and verdict as undisturbed; no crash, no torn or temporary file; sanitized builds: no leak")
+def host_allocation(place):
+    if not (place.args.interpose or place.args.wrapped):
+        raise Skip("a sanitized build has no interposer but oracle-diff-hostile")
+    wide = place.args.long
+    sweeps, names = [], command_lines(place, wide)
+    place.look()
+    for name, words in names.items():
+        if place.args.line and place.args.line not in name:
+            continue
+        # a prime step, so that over several command lines no place is passed by each time
+        for how, step in ((0, 1 if wide else 13), (1, 3 if wide else 37)):
+            # every oracle plays hundreds of times: each of its allocations would take hours; so do workers
+            many = {"run, every oracle in this process": 97, "shrink": 53, "run with a finding": 11, "run in workers": 3,
+                    "run, arbiter and envelope": 3}.get(name, 1) if wide else 1
+            sweep = Sweep(place, words).go(step=step * many, how=how)
+            if wide:
+                print(f"  {name}, {'this one and all behind it' if how else 'this one alone'}: {sweep.runs} runs, exits {sorted(sweep.ends)}",
+                      flush=True)
+            sweeps.append(sweep)
+    ends = {}
+    for sweep in sweeps:
+        for end, said in sweep.ends.items():
+            ends.setdefault(end, said)
+    assert 3 in ends, ends
+    place.row("/".join(map(str, sorted(ends))), f"{sum(s.runs for s in sweeps)} runs; {''.join(ends[3])}")
+
+
+@condition("the n-th device allocation fails", "exit 3 and what was asked for; the session is refused, the run ends cleanly")
+def device_allocation(place):
+    if not (place.args.interpose or place.args.wrapped):
+        raise Skip("no interposer")
+    place.write("corpus/a.json", case())
+    place.look()
+    words = ("run", place.path("corpus/a.json"), "--fast", "twin", "--quiet", "--only", "accuracy", "--json", place.out + "/r.jsonl")
+    runs, ends = 0, {}
+    for how in (2, 3):
+        sweep = Sweep(place, words).go(how=how)
+        runs += sweep.runs
+        ends |= sweep.ends
+    assert runs > 10 and set(ends) == {3}, (runs, ends)
+    place.row("3", f"{runs} runs; {''.join(ends[3])}")
+
+
+@condition("no address space for OpenBLAS", "exit 3 at once: OpenBLAS itself would ask for it forever")
+def openblas(place):
+    if place.args.wrapped:
+        raise Skip("a sanitized program has terabytes of address space")
+    words = ("run", place.write("corpus/a.json", case()), "--fast", "twin", "--only", "accuracy")
+    seen = {}
+    for mib in range(420, 220, -20):
+        limits = ((resource.RLIMIT_AS, mib << 20), (resource.RLIMIT_CPU, 2))
+        two = {"OPENBLAS_NUM_THREADS": "2"}
+        if place.run("new", "--seed", "1", "--index", "1", limits=limits, environment=two).code != 0:
+            break  # not even its libraries find room: OpenBLAS asks for its buffer before main as well
+        done = place.run(*words, limits=limits, environment=two)
+        assert done.code in (0, 3), f"{mib} MiB: exit {done.how}\n{done.said}"
+        seen.setdefault(done.code, done)
+    assert 0 in seen and (3 not in seen or "MiB of address space" in seen[3].said), seen
+    place.clean(words)
+    for code, done in seen.items():
+        place.row(str(code), done.message)
