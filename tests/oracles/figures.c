@@ -327,7 +327,8 @@ START_TEST(captures_hold_waits_and_copies_to_what_calls_need) {
     ev.waits[0] = 100;
     ev.copied[0] = 1000;
     ev.waits[1] = 100 + 13;
-    for (unsigned steps = 5; steps <= 8; steps++) { /* in whole patches */
+    c.op[c.n_op] = (od_op){.kind = OD_OP_PREFILL, .steps = 100}; /* behind the schedule's end */
+    for (unsigned steps = 5; steps <= 8; steps++) {              /* in whole patches */
         c.op[0].steps = steps;
         ev.copied[1] = 1000 + 4 * 1024 + 2 * 288;
         is("captures", OD_PASS, "");
