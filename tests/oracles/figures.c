@@ -200,6 +200,28 @@ START_TEST(vacuity_says_what_was_not_done) {
 }
 END_TEST
 
+/* Each call replays a graph or says that it fell back. */
+START_TEST(vacuity_misses_calls_that_did_neither) {
+    ev.fast_end = (od_stats){.replays = 9, .cache_hits = 1};
+    ev.fast.n_call = 5;
+    ev.fast_stats = (od_stats){.replays = 3, .fallbacks = 1};
+    finds("vacuity", "graph", "-", 4, 5,
+          "of 5 calls 3 replayed a graph and 1 are said to have fallen back: the others left the fast path in silence");
+    ev.fast_stats.fallbacks = 2;
+    is("vacuity", OD_PASS, "");
+    ev.fast_stats.fallbacks = 0;
+    c.options.graph = false;
+    is("vacuity", OD_PASS, "");
+    c.options.graph = true;
+    given.fast = fake_ref(); /* cannot recapture */
+    is("vacuity", OD_PASS, "");
+    ev.fast_end.math_mode = "float32";
+    is("vacuity", OD_PASS, "");
+    ev.fast_end.math_mode = "?";
+    is("vacuity", OD_INCONCLUSIVE, "what the fast path counted could not be asked");
+}
+END_TEST
+
 /* One layer that looks back in time has keys to keep. */
 START_TEST(vacuity_asks_for_the_cache_of_a_single_layer) {
     ev.fast_end.replays = 1;
@@ -294,6 +316,36 @@ START_TEST(captures_count_the_recaptures_of_the_schedule) {
         ask("captures");
         ck_assert_double_eq(r.bound, 16);
     }
+}
+END_TEST
+
+/* Three waits a call and one for the reading; a KiB a call and twice the windows: the case's two rows of a context of
+ * 8 steps and two fed patches of 4, 9 bytes each, are 288 bytes. What the patch of its own answer takes is nobody's. */
+START_TEST(captures_hold_waits_and_copies_to_what_calls_need) {
+    ev.n_live = 2;
+    ev.fast.n_call = 4;
+    ev.waits[0] = 100;
+    ev.copied[0] = 1000;
+    ev.waits[1] = 100 + 13;
+    c.op[c.n_op] = (od_op){.kind = OD_OP_PREFILL, .steps = 100}; /* behind the schedule's end */
+    for (unsigned steps = 5; steps <= 8; steps++) {              /* in whole patches */
+        c.op[0].steps = steps;
+        ev.copied[1] = 1000 + 4 * 1024 + 2 * 288;
+        is("captures", OD_PASS, "");
+        ev.copied[1]++;
+        finds("captures", "copies", "-", 4673, 4672,
+              "4 calls copied 4673 bytes to the device, what they are given needs at most 4672: is it the weights?");
+    }
+    c.op[0].steps = 9; /* 12 */
+    ev.copied[1] = 1000 + 4 * 1024 + 2 * 360;
+    is("captures", OD_PASS, "");
+    ev.copied[1]++;
+    ck_assert_int_eq(ask("captures")->outcome, OD_FINDING);
+    ev.waits[1]++;
+    finds("captures", "waits", "-", 14, 13,
+          "4 calls waited 14 times for the device, at most 13 may be: is it waited for once a layer?");
+    ev.n_live = 1; /* there was no second play */
+    is("captures", OD_INCONCLUSIVE, "the schedule was not played again");
 }
 END_TEST
 
@@ -471,11 +523,13 @@ Suite *suite_figures(void) {
     tcase_add_test(t, speed_passes_where_three_quarters_are_within_the_bound);
     tcase_add_test(t, speed_says_why_nothing_was_timed);
     tcase_add_test(t, vacuity_says_what_was_not_done);
+    tcase_add_test(t, vacuity_misses_calls_that_did_neither);
     tcase_add_test(t, vacuity_asks_for_the_cache_of_a_single_layer);
     tcase_add_test(t, vacuity_says_what_was_not_compared);
     tcase_add_test(t, vacuity_is_open_where_the_engine_was_rolled_back_from_what_was_asked);
     tcase_add_test(t, captures_say_how_many_and_how_many_may_be);
     tcase_add_test(t, captures_count_the_recaptures_of_the_schedule);
+    tcase_add_test(t, captures_hold_waits_and_copies_to_what_calls_need);
     tcase_add_test(t, captures_say_why_there_is_nothing_to_judge);
     tcase_add_test(t, consistency_says_where_bits_differ);
     tcase_add_test(t, consistency_says_by_how_much_the_contract_is_broken);

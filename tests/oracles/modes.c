@@ -27,9 +27,12 @@ static void teardown(void) {
 static od_ruling captures_of(uint64_t first, uint64_t all, unsigned recaptures) {
     static od_script script;
     static od_setup given;
+    static od_model model;
     od_evidence ev = {.script = &script, .setup = &given, .n_live = 3, .n_played = 3};
     od_ruling r = {0};
+    ck_assert_int_eq(od_config_preset(&model.config, "seed-tiny", NULL), OD_OK);
     script.c = &c;
+    script.model = &model;
     given.fast = fake_fast();
     fake_case(&c);
     for (unsigned i = 0; i < recaptures; i++) c.op[c.n_op++] = (od_op){.kind = OD_OP_RECAPTURE};

@@ -53,6 +53,14 @@ START_TEST(bounds_of_memory_are_pages_and_kibibytes) {
 }
 END_TEST
 
+/* Twice what calls were measured to need, or one wait more (tolerance.c). */
+START_TEST(bounds_of_waits_and_copies_are_those_of_their_derivation) {
+    ck_assert_double_eq(od_bounds.waits_call, 2 + 1);
+    ck_assert_double_eq(od_bounds.copied_call, 1 << 10);
+    ck_assert_double_eq(od_bounds.copied_windows, 2);
+}
+END_TEST
+
 /* The one-sided normal quantile of 99.9 % is 3.0902. */
 START_TEST(the_witnesses_quantile_is_of_999_in_1000) {
     ck_assert_double_eq_tol(0.5 * erfc(od_bounds.witness_z / sqrt(2)), 1e-3, 2e-6);
@@ -85,6 +93,7 @@ Suite *suite_tolerance(void) {
     tcase_add_test(t, the_contract_is_used_up_exactly_at_its_bounds);
     tcase_add_test(t, the_numbers_are_those_that_are_promised);
     tcase_add_test(t, bounds_of_memory_are_pages_and_kibibytes);
+    tcase_add_test(t, bounds_of_waits_and_copies_are_those_of_their_derivation);
     tcase_add_test(t, the_witnesses_quantile_is_of_999_in_1000);
     tcase_add_test(t, fewer_values_than_are_promised_blame_nobody);
     tcase_add_test(t, the_compiler_believes_in_nan);
