@@ -8,7 +8,7 @@
 #include "model/case_internal.h"
 
 static const double cheap = OD_CASE_CHEAP; /* a dearer case may stay as dear as it is */
-enum { MAX_STEPS = 24 };             /* tries before a generated case takes the place */
+enum { MAX_STEPS = 24 };                   /* tries before a generated case takes the place */
 
 /* ---- schedule ---------------------------------------------------------------------------------------------------- */
 

@@ -161,7 +161,6 @@ def command_lines(place, wide):
             "run in workers": ("run", place.path("corpus/a.json"), *common, "--isolate", "--only", "accuracy", "--json", to + "/r.jsonl"),
             "show": ("show", place.path("corpus/a.json")),
             "new": ("new", "--seed", "1", "--index", "1"),
-            "list": ("list",),
             "shrink": ("shrink", "finding.json", "--fast", "twin", "--out", to, "--only", "finite", "--runs", "4"),
             "baseline save": ("baseline", "save", to + "/kept", place.path("corpus/a.json"), "--fast", "twin"),
             "corpus stats": ("corpus", "stats", place.corpus, "--fast", "twin", "--json", to + "/c.json"),
