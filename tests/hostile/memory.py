@@ -25,12 +25,12 @@ def timeless(value):
 
 
 def unknown(now, good):
-    """As good, but for figures that are null: not known. No zero stands for them."""
+    """As good, but for figures that are null and texts that are "?": not known. No zero stands for them."""
     if isinstance(now, dict) and isinstance(good, dict):
         return now.keys() == good.keys() and all(unknown(now[k], good[k]) for k in now)
     if isinstance(now, list) and isinstance(good, list):
         return len(now) == len(good) and all(unknown(a, b) for a, b in zip(now, good))
-    return now == good or (now is None and isinstance(good, float))
+    return now in (good, "?") or (now is None and isinstance(good, float))
 
 
 def parts(now, good, at):
