@@ -82,7 +82,9 @@ static enum od_status find_model(od_batch *b, od_error *e) {
     if (!dir) return OD_OK;
     char *whole = realpath(dir, NULL), path[OD_CASE_PATH + 32];
     if (!whole || strlen(whole) >= sizeof b->model_folder - 40) {
+        const bool memory = !whole && errno == ENOMEM;
         free(whole);
+        if (memory) return od_fail(e, OD_NO_MEMORY, "--model %.300s: no memory for its path", dir);
         return od_fail(e, OD_BAD_INPUT, "--model %.300s: %s", dir,
                        errno == ENOENT ? "there is no such folder" : "no usable folder");
     }

@@ -1,5 +1,6 @@
 /* What the twin's device promises beyond a GPU: guard bands, poison, orders of threads and of replay. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gpu/device/buffer.h"

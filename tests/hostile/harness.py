@@ -135,6 +135,7 @@ class Place:
             for kind, most in limits:
                 resource.setrlimit(kind, (most, most))
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell in the background ignores it, and hands that on
         return subprocess.Popen([str(w) for w in words], cwd=self.work, env=self.environment(environment), text=True, errors="replace",
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=prepare, **more)
 

@@ -25,12 +25,12 @@ def timeless(value):
 
 
 def unknown(now, good):
-    """As good, but for figures that are null: not known. No zero stands for them."""
+    """As good, but for figures that are null and texts that are "?": not known. No zero stands for them."""
     if isinstance(now, dict) and isinstance(good, dict):
         return now.keys() == good.keys() and all(unknown(now[k], good[k]) for k in now)
     if isinstance(now, list) and isinstance(good, list):
         return len(now) == len(good) and all(unknown(a, b) for a, b in zip(now, good))
-    return now == good or (now is None and isinstance(good, float))
+    return now in (good, "?") or (now is None and isinstance(good, float))
 
 
 def parts(now, good, at):
@@ -161,7 +161,6 @@ def command_lines(place, wide):
             "run in workers": ("run", place.path("corpus/a.json"), *common, "--isolate", "--only", "accuracy", "--json", to + "/r.jsonl"),
             "show": ("show", place.path("corpus/a.json")),
             "new": ("new", "--seed", "1", "--index", "1"),
-            "list": ("list",),
             "shrink": ("shrink", "finding.json", "--fast", "twin", "--out", to, "--only", "finite", "--runs", "4"),
             "baseline save": ("baseline", "save", to + "/kept", place.path("corpus/a.json"), "--fast", "twin"),
             "corpus stats": ("corpus", "stats", place.corpus, "--fast", "twin", "--json", to + "/c.json"),
