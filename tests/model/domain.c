@@ -42,6 +42,27 @@ START_TEST(the_domain_is_where_last_places_are_small_or_many) {
 }
 END_TEST
 
+/* As above, 4096 rows of 1e6 in units of some 1e4: of so many strangers few fall the other way. Scaled contexts of two
+ * and three steps are no strangers. */
+START_TEST(rows_of_few_steps_are_alike) {
+    od_case c = plain(OD_GEN_LARGE, OD_SCALER_STD_MEAN);
+    c.batch = 32;
+    c.variates = 128;
+    c.config.patch = 1;
+    for (unsigned steps = 2; steps <= 8; steps++) {
+        c.op[0].steps = steps;
+        ck_assert_msg(od_case_in_domain(&c) == (steps >= 4), "%u steps", steps);
+    }
+    c.op[0].steps = 3; /* the forecast behind them is the one that matters */
+    c.op[c.n_op++] = (od_op){.kind = OD_OP_DECODE, .patches = 5};
+    ck_assert(!od_case_in_domain(&c));
+    c = plain(OD_GEN_NORMAL, OD_SCALER_STD_MEAN); /* near 0 their last places do no harm */
+    c.config.patch = 1;
+    c.op[0].steps = 3;
+    ck_assert(od_case_in_domain(&c));
+}
+END_TEST
+
 START_TEST(free_running_needs_a_context_and_modest_weights) {
     od_case c = plain(OD_GEN_NORMAL, OD_SCALER_CAUSAL_STD_MEAN);
     c.scale = 0.25; /* the scale hardly moves from sqrt(0.1) */
@@ -84,6 +105,7 @@ Suite *suite_domain(void) {
     TCase *t = tcase_create("domain");
     tcase_add_test(t, the_domain_is_where_scaled_values_are_modest);
     tcase_add_test(t, the_domain_is_where_last_places_are_small_or_many);
+    tcase_add_test(t, rows_of_few_steps_are_alike);
     tcase_add_test(t, free_running_needs_a_context_and_modest_weights);
     tcase_add_test(t, wide_weights_need_few_layers_and_many_values);
     suite_add_tcase(s, t);

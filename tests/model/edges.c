@@ -89,13 +89,14 @@ START_TEST(the_session_profile_is_all_schedules) {
 }
 END_TEST
 
-/* Computed before those two were there: a seed and an index that somebody noted mean what they meant. */
+/* A seed and an index that somebody noted mean what they meant. A domain that is narrowed draws a few cases anew, and
+ * then the hash with them: three of the 200 of the default profile since rows of few steps count as alike. */
 START_TEST(older_profiles_are_what_they_were) {
     static const struct {
         enum od_profile profile;
         unsigned n;
         uint64_t hash;
-    } pinned[] = {{OD_PROFILE_DEFAULT, 200, 0xb974b51f37069c7a},
+    } pinned[] = {{OD_PROFILE_DEFAULT, 200, 0xb12527c93a5ca85e},
                   {OD_PROFILE_RATE, 200, 0xaf774e269ebff8eb},
                   {OD_PROFILE_BASE, 20, 0x65527b626c469d94}};
     ck_assert_int_eq(OD_CASE_FORMAT, 1);
