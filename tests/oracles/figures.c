@@ -43,14 +43,16 @@ END_TEST
 
 START_TEST(memory_says_what_a_witness_saw) {
     for (int w = 0; w < OD_WITNESSES; w++) {
-        char reason[300];
+        char reason[400];
         setup();
         ev.witnessed.n = OD_WITNESS_REPEAT;
         for (size_t i = 0; i < OD_WITNESS_REPEAT; i++) ev.witnessed.bytes[w][i] = 7 + 10000 * i;
         snprintf(reason, sizeof reason,
                  "%s: 10000 bytes more with each identical request, at least 10000 (99.9 %% confidence, 16 requests, 7 "
-                 "to 150007), which the engine's own counters do not show",
-                 od_witness_name((enum od_witness)w));
+                 "to 150007), which the engine's own counters do not show%s",
+                 od_witness_name((enum od_witness)w),
+                 w == OD_WITNESS_DEVICE ? "; it counts what others take, too: OD_SHARED_DEVICE=1 where there are any"
+                                        : "");
         finds("memory", "slope", "-", 10000, 256, reason);
     }
 }
