@@ -92,8 +92,6 @@ static void get_ready(void) {
     }
     if (!fast) fast = od_gpu_engine()->probe(&e) == OD_OK ? "gpu" : "twin";
     od_judge_init(&fuzz.judge, engine_named(ref ? ref : "ref"), engine_named(fast));
-    const char *shared = environment("OD_SHARED_DEVICE");
-    fuzz.judge.setup.shared_device = shared && strcmp(shared, "0") != 0;
     od_this_target.set_up(&fuzz.judge);
     if (known) or_leave(od_known_read(&fuzz.known, known, NULL, &e), &e);
     fuzz.judge.known = &fuzz.known;

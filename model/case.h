@@ -124,7 +124,8 @@ uint64_t od_case_hash(const od_case *c);
  * case has passed od_case_check, and its config is filled. A CSV that cannot be read is outside. */
 bool od_case_in_domain(const od_case *c);
 
-/* Case i of seed S: depends on (S, i, format version, profile) alone. `mixed` takes turns: its case i is case i of
+/* Case i of seed S: depends on (S, i, profile) and the version of this program alone (its generators are narrowed and
+ * widened; a finding's file keeps). `mixed` takes turns: its case i is case i of
  * default, boundary, default or session. */
 enum od_profile {
     OD_PROFILE_DEFAULT,

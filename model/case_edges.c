@@ -178,7 +178,6 @@ void od_draw_boundary(od_case *c, od_rng *rng) {
     }
     draw_small_series(c, c->op[0].steps, rng);
     draw_switches(c, rng);
-    /* Drawn last: what is none of these two is what it was before there were any. */
     const unsigned other = od_pick(rng, 1, 10);
     if (other == 1) draw_wide(c, rng);
     if (other == 2) draw_crowd(c, rng);

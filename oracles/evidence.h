@@ -40,7 +40,8 @@ typedef struct od_setup {
     const od_engine_api *process; /* the fast path in a new process each time (worker.h); NULL: not played */
     bool isolated;                /* the engines live in workers: asked at the end whether all went well */
     bool crowded;                 /* other threads judge in this process too: what it takes says nothing of one case */
-    bool shared_device; /* other processes use the device too: what its driver counts says nothing of one case */
+    bool shared_device; /* OD_SHARED_DEVICE=1, or lanes: others use the device too, and what its driver counts says
+                         * nothing of one case */
     bool always_arbiter;
     bool watch_memory;           /* play until the witnesses of memory have a whole series, whatever the counters say */
     bool detail;                 /* ULP quantiles in the rows (they need a sort), and digests */

@@ -2,15 +2,22 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "oracles/signature.h"
+
+static bool shares_device(void) {
+    const char *said = getenv("OD_SHARED_DEVICE");
+    return said && *said && strcmp(said, "0") != 0;
+}
 
 void od_judge_init(od_judge *j, const od_engine_api *ref, const od_engine_api *fast) {
     *j = (od_judge){.setup = {.ref = ref,
                               .fast = fast,
                               .oracles = od_oracles_all(),
                               .relations = od_relations_default(),
+                              .shared_device = shares_device(),
                               .speed_seconds = 0.2},
                     .required = od_oracles_required()};
 }

@@ -38,9 +38,11 @@ const od_tolerance od_bounds = {
 
     /* Waits and copies are counted, without noise. A call of the fast path waits for its own end, and for its answers
      * when they are asked for: 2 in each of 1,381 cases (1,200 of three profiles, the corpus's 181), with the reading
-     * of the counters once a play. 3 leaves a wait for something else, and is passed by one for each of two layers. It
-     * copies its window (of 9 bytes a step that it is given 5 and a 4-byte id a patch) and a call block of 384 bytes:
-     * twice the window and 1 KiB leave it a factor of 2 and more, and are passed by a matrix of 24 x 24 a call. */
+     * of the counters once a play. 3 and one more a play leave a wait for something else, and are passed by a wait a
+     * layer from three layers on, or from two layers and two calls on. It copies its window (of 9 bytes a step that it
+     * is given 5 and a 4-byte id a patch) and a call block of 384 bytes: twice the window and 1 KiB leave it a factor
+     * of 2 and more, and are passed by a matrix of 24 x 24 a call where windows are under 128 steps of a row, by one
+     * of 64 x 64 under some 1,200. */
     .waits_call = 3,
     .copied_call = 1024,
     .copied_windows = 2,

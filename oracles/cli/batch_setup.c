@@ -36,16 +36,16 @@ static enum od_status choose_oracles(od_batch *b, od_error *e) {
     if (s != OD_OK) return s;
     if (relations) b->judge.setup.relations = relations;
     b->judge.setup.oracles = (only ? only : b->fuzz ? od_oracles_fuzz() : od_oracles_all()) | b->named | 1u;
-    if (a->relate) b->judge.setup.oracles |= od_oracle_bit(&od_oracle_consistency);
+    const unsigned related = od_oracle_bit(&od_oracle_consistency);
+    if (a->relate && only && !(only & related))
+        return od_fail(e, OD_BAD_INPUT,
+                       "--relate asks relations, which --only %s leaves out: --only consistency as well would be right",
+                       a->only[0]);
+    if (a->relate) b->judge.setup.oracles |= related;
     b->judge.required = od_oracles_required() | b->named;
     const unsigned memory = od_oracle_bit(&od_oracle_memory); /* three times the plays: where it is what is asked for */
     b->judge.setup.watch_memory = only == memory || (b->named & memory);
     return OD_OK;
-}
-
-static bool shares_device(void) {
-    const char *said = getenv("OD_SHARED_DEVICE");
-    return said && *said && strcmp(said, "0") != 0;
 }
 
 /* What lanes that share the cores, and judge their cases in no fixed order, cannot do. */
@@ -193,6 +193,7 @@ static void list_not_checked(od_batch *b) {
             if (relations >> i & 1) od_append_word(b->not_related, sizeof b->not_related, od_relation_at(i)->name);
         b->not_checked[b->n_not_checked++] = b->not_related;
     }
+    if (b->args->relate) b->not_checked[b->n_not_checked++] = "of the relations all but one in each case (--relate)";
     if (left == 0) return;
     snprintf(b->not_asked, sizeof b->not_asked, "oracles that were not asked:");
     for (unsigned i = 0; i < OD_ORACLES; i++)
@@ -237,7 +238,6 @@ enum od_status od_batch_create(od_batch **out, const od_args *args, bool fuzz, o
     if (s == OD_OK) s = od_cli_pair(&ref, &fast, b->why, sizeof b->why, args, e);
     if (s == OD_OK) {
         od_judge_init(&b->judge, ref, fast);
-        b->judge.setup.shared_device = shares_device();
         s = choose_oracles(b, e);
     }
     if (s == OD_OK) s = check_lanes(b, e);

@@ -33,9 +33,9 @@ static bool is_lost(od_batch *b, const od_args *a) {
     return failed && strcmp(engine->subject, "fault") == 0;
 }
 
-/* --relate: the next relation in each case. One is a play more, where all of them are a dozen. */
-static void relate(od_judge *j, uint64_t index) {
-    const unsigned all = od_relations_default();
+/* --relate: the next relation in each case, of those that the run asks. One is a play more, where all of them are a
+ * dozen. */
+static void relate(od_judge *j, unsigned all, uint64_t index) {
     unsigned turn = (unsigned)(index % (unsigned)__builtin_popcount(all)), i = 0;
     while (!(all >> i & 1) || turn-- > 0) i++;
     j->setup.relations = 1u << i;
@@ -46,6 +46,7 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
     bool progress = !a->quiet && isatty(STDERR_FILENO);
     double start = od_seconds(), shown = start;
     enum od_status s = OD_OK;
+    const unsigned relations = od_batch_judge(b)->setup.relations;
     static od_case c;
     for (uint64_t i = 0; s == OD_OK && !stopped; i++) {
         if (a->first && od_batch_tally(b)->outcome[OD_FINDING] > 0) break;
@@ -56,7 +57,7 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
                  (unsigned long long)(a->index + i), a->profile ? a->profile : "default");
         od_case_generate(&c, a->seed, a->index + i, profile);
         od_batch_drawn(b, od_seconds() - now);
-        if (a->relate) relate(od_batch_judge(b), a->index + i);
+        if (a->relate) relate(od_batch_judge(b), relations, a->index + i);
         s = od_batch_prepare(b, &c, e);
         od_recorder_start(record, path, strlen(path));
         if (s == OD_OK) s = od_batch_case(b, &c, path, e);
@@ -110,7 +111,8 @@ static int run(const od_args *args) {
 static const struct argp_option options[] = {
     {"seconds", OD_KEY_SECONDS, "N", 0, "Stop after so long (default 60, or no limit with --cases)", 0},
     {"cases", OD_KEY_CASES, "N", 0, "Stop after so many cases", 0},
-    {"seed", OD_KEY_SEED, "S", 0, "Seed of the cases (default 0); case i depends on seed, i and profile alone", 0},
+    {"seed", OD_KEY_SEED, "S", 0,
+     "Seed of the cases (default 0); case i of this version depends on seed, i and profile alone", 0},
     {"index", OD_KEY_INDEX, "I", 0, "Number of the first case (default 0)", 0},
     {"profile", OD_KEY_PROFILE, "NAME", 0,
      "default, rate (seed-tiny), base (toto-open-base), boundary (sizes at edges), session (long schedules) or mixed "

@@ -1,5 +1,5 @@
 /* Planted faults: each a line or two at its real place in a room, chosen at run time by OD_FAULT=name, present only in
- * builds with -DOD_FAULTS=ON. Every room may include this header; in other builds it is empty. The faults: list.h.
+ * builds with -DOD_FAULTS=ON. Every room may include this header; in other builds no place asks. The faults: list.h.
  *
  * Host code asks OD_FAULT_ON(tag); kernels ask OD_KERNEL_FAULT(b, tag), which reads the launch context. Where the fault
  * is one under a condition only, OD_FAULT_WHEN(tag, condition): the place is *reached* by whatever comes by, and the

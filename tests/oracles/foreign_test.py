@@ -109,7 +109,13 @@ def fuzzing_may_ask_a_relation_a_case_in_turn():
     assert "recompute-call" not in {a[0] for a in asked}
     code, lines, done = cases("fuzz", "--seed", "3", "--index", "5", "--cases", "1", "--fast", "twin", "--relate", "--out", "o")
     assert code == 0 and [r["relation"] for r in lines[0]["relations"]] == asked[5], done.stdout
+    assert "not checked: of the relations all but one in each case (--relate)\n" in done.stdout, done.stdout
     assert not cases("fuzz", "--seed", "3", "--cases", "1", "--fast", "twin", "--out", "o")[1][0]["relations"]
+    # of those that are asked at all
+    two = cases("fuzz", "--seed", "3", "--cases", "4", "--fast", "twin", "--relate", "--only", "consistency/batch", "--only",
+                "consistency/groups", "--out", "o")[1]
+    assert [[r["relation"] for r in l["relations"]] for l in two] == [["batch"], ["groups"]] * 2, two
+    refuses(2, "--only accuracy leaves out", "fuzz", "--cases", "1", "--fast", "twin", "--relate", "--only", "accuracy")
 
 
 @check
