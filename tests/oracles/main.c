@@ -8,11 +8,12 @@
 #include "tests/oracles/worker_double.h"
 
 static Suite *(*const suites[])(void) = {
-    suite_compare,     suite_tolerance, suite_player,  suite_oracles, suite_rulings,      suite_modes,   suite_nearness,
-    suite_judge,       suite_report,    suite_golden,  suite_pairs,   suite_known,        suite_kinds,   suite_baseline,
-    suite_weights,     suite_drift,     suite_bisect,  suite_shrink,  suite_shrink_moves, suite_explain, suite_rerun,
-    suite_consistency, suite_spent,     suite_doubles, suite_witness, suite_recorder,     suite_digest,  suite_metrics,
-    suite_envelope,    suite_shift,     suite_worker,  suite_recheck, suite_features,     suite_reasons, suite_figures,
+    suite_compare,      suite_tolerance, suite_player,   suite_oracles,     suite_rulings,  suite_modes,
+    suite_nearness,     suite_judge,     suite_report,   suite_golden,      suite_pairs,    suite_known,
+    suite_kinds,        suite_baseline,  suite_weights,  suite_drift,       suite_bisect,   suite_shrink,
+    suite_shrink_moves, suite_explain,   suite_rerun,    suite_consistency, suite_spent,    suite_doubles,
+    suite_witness,      suite_recorder,  suite_digest,   suite_metrics,     suite_envelope, suite_shift,
+    suite_worker,       suite_recheck,   suite_features, suite_reasons,     suite_figures,  suite_figures_consistency,
 };
 
 int main(int argc, char **argv) {

@@ -39,5 +39,6 @@ Suite *suite_recheck(void);
 Suite *suite_features(void);
 Suite *suite_reasons(void);
 Suite *suite_figures(void);
+Suite *suite_figures_consistency(void);
 
 #endif
