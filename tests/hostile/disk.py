@@ -109,6 +109,7 @@ def full_disk(place):
 
 @condition("a file that may not grow", "the same, at every size: every write fails in its turn (RLIMIT_FSIZE)")
 def no_growth(place):
+    # what has workers is refused its shared memory first; full_disk alone sees those fail to write
     for name, (words, clean) in writers(place).items():
         good, refusals = undisturbed(place, name, words, clean), 0
         for size in ((0, 1, 100, 512, 1000, 2000, 3000, 5000, 8000, 12000, 20000) if place.args.long else (0, 700, 5000)):
