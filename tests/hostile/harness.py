@@ -196,7 +196,7 @@ class Place:
         now = tree(self.top, (self.out,))
         changed = {k for k in set(now) | set(self.before) if now.get(k) != self.before.get(k)}
         assert not changed, f"{what}: touched outside of --out: {sorted(changed)}"
-        self.looked |= {"left", "outside"} | ({"heap"} if self.args.wrapped else set())
+        self.looked |= {"left", "outside"} | ({"heap"} if self.args.leaks else set())
         self.whole(what, torn)
 
     def whole(self, what, torn=False):
