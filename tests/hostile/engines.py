@@ -24,6 +24,7 @@ def replay(place, mode, signature, word, *more, lanes=("-j1", "-j2"), code=1):
                            "--json", place.out + "/r.jsonl", "--out", place.out, *more, environment={"FOREIGN": mode}, timeout=60)
         rows = [l for l in lines(place.out + "/r.jsonl") if l["type"] == "case"]
         assert [l["verdict"] for l in rows] == ["PASS", "FINDING", "FINDING", "PASS"], (mode, lane, done.said)
+        place.looked.add("results")
         assert all(l["signature"].startswith(signature) for l in rows[1:3]), (mode, [l["signature"] for l in rows])
         assert len(os.listdir(place.out + "/findings")) >= 1
         place.rows[-1] = (done.how, f"{mode}: {rows[1]['reason']}")
@@ -60,6 +61,8 @@ def noise(place):
     done = place.exits(0, "PASS 4", "replay", place.corpus, "--fast", place.args.foreign, "--only", "accuracy", "--json", place.out + "/r.jsonl",
                        environment={"FOREIGN": "print"})
     assert "noise of a plug-in" not in done.out, done.out
+    assert [l["verdict"] for l in lines(place.out + "/r.jsonl") if l["type"] == "case"] == ["PASS"] * 4
+    place.looked.add("results")
 
 
 @condition("a plug-in engine that writes where it should not", "over descriptors that are not its own: finding or ERROR; no crash of the judge")

@@ -106,6 +106,7 @@ class Place:
         self.out, self.work, self.corpus = self.path("out"), self.path("work"), self.path("corpus")
         self.shared = shared()
         self.rows = []
+        self.looked = set()  # at what (run: LOOKED)
         self.before = None
         self.program = os.path.join(args.bin, "oracle-diff")
 
@@ -195,10 +196,12 @@ class Place:
         now = tree(self.top, (self.out,))
         changed = {k for k in set(now) | set(self.before) if now.get(k) != self.before.get(k)}
         assert not changed, f"{what}: touched outside of --out: {sorted(changed)}"
+        self.looked |= {"left", "outside"} | ({"heap"} if self.args.leaks else set())
         self.whole(what, torn)
 
     def whole(self, what, torn=False):
-        """Files below out/ are whole. torn: the last line of lines may be cut (the program was killed while it wrote them)."""
+        """Files below out/ are whole. torn: the last line of lines may be cut (the program was killed while it wrote them, or told of it)."""
+        self.looked.add("whole")
         for folder, _, names in os.walk(self.out):
             for name in names:
                 path = os.path.join(folder, name)

@@ -6,10 +6,10 @@
  *
  * HOSTILE_SERVE="IN OUT", two descriptors: a line "n how" from IN forks before main, and the child runs main with the
  * n-th allocation failing (n = 0: none), its stdout and stderr in files of these names. how is a sum: 1, behind it
- * there is only what is given back; 2, only the twin's device memory is counted. "wait-status failed calls" goes to
- * OUT. So thousands of runs start no program anew. HOSTILE_CLOCK=1 sets the clock back by an hour with each look at it.
- * HOSTILE_AT=SUFFIX HOSTILE_DO=COMMAND runs a shell command before the first file whose path ends so is opened. What
- * the program starts is left alone. */
+ * there is only what is given back; 2, only the twin's device memory is counted (pieces aligned to OD_GUARD).
+ * "wait-status failed calls" goes to OUT. So thousands of runs start no program anew. HOSTILE_CLOCK=1 sets the clock
+ * back by an hour with each look at it. HOSTILE_AT=SUFFIX HOSTILE_DO=COMMAND runs a shell command before the first file
+ * whose path ends so is opened. What the program starts is left alone. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -30,13 +30,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gpu/device/device.h"
+
 typedef struct counts {
     atomic_ulong calls, failed;
 } counts;
 
 static counts *shared; /* the server's and the child's; NULL: nothing is to fail */
 static unsigned long fail_at;
-static int lasting, device_alone; /* of the twin's memory, which is what aligned_alloc gives */
+static int lasting;
+static int device_alone; /* the twin's memory: a model's weights, which are aligned to less, are the host's */
 
 /* HOSTILE_TRACE=1: where it was, on stderr */
 static void trace(void) {
@@ -159,7 +162,7 @@ void *NAME(realloc)(void *old, size_t size) {
 }
 
 void *NAME(aligned_alloc)(size_t align, size_t size) {
-    return refuse_of(1, size) ? NULL : REAL(aligned_alloc)(align, size);
+    return refuse_of(align == OD_GUARD, size) ? NULL : REAL(aligned_alloc)(align, size);
 }
 
 /* OpenBLAS' own buffer is given: it would ask for it forever (ref/blas.h, which looks before it, and is refused). */

@@ -16,12 +16,12 @@ STOPPED = (-signal.SIGINT, -signal.SIGTERM)
 def commands(place):
     """name -> (words, exits of one that was stopped or came to its end, how long it takes at most to be worth a signal)."""
     o = place.out
-    for i in range(12):
+    for i in range(12 if place.args.long else 6):
         place.write(f"corpus/{i:02}.json", case(seed=i, expect=ABSENT if i == 3 else "pass"))
     place.write("work/good.json", case())
     place.write("work/good2.json", case(seed=9))
     twin, json_ = ("--fast", "twin"), ("--json", o + "/r.jsonl")
-    return {
+    listed = {
         "run": (("run", "good.json", "good2.json", *twin, *json_, "--junit", o + "/j.xml", "--out", o), (0, 4), 0.6),
         "replay": (("replay", place.corpus, *twin, *json_, "--junit", o + "/j.xml", "--out", o), (0, 1, 4), 2),
         "replay -j2": (("replay", place.corpus, *twin, "-j2", *json_, "--junit", o + "/j.xml", "--out", o), (0, 1, 4), 2),
@@ -37,6 +37,7 @@ def commands(place):
                      SOURCE + "/tests/vectors/long-context/case.safetensors", "--context", "4", "--out", o + "/f.safetensors"), (0, 2), 0.1),
         "report": (("report", "r.jsonl", "--out", o), (0, 1), 0.05),
     }
+    return listed if place.args.long else {name: (words, ends, span / 2) for name, (words, ends, span) in listed.items()}
 
 
 @condition("SIGINT and SIGTERM at any time",
@@ -50,7 +51,7 @@ def signals(place):
     assert made.code == 0, made.said
     os.rename(place.out + "/r.jsonl", place.path("work/r.jsonl"))
     place.look()
-    moments = 40 if place.args.long else 3
+    moments = 40 if place.args.long else 2  # one of each signal
     for name, (words, ends, span) in programs.items():
         met = {}
         for i in range(moments):
