@@ -103,6 +103,16 @@ def targets(root):
     print(f"targets: {len(names)}")
 
 
+def kept_paths(job):
+    """What is both restored from the cache and saved to it."""
+    by = {"restore": set(), "save": set()}
+    for step in job["steps"]:
+        action = re.match(r"actions/cache(?:/(\w+))?@", step.get("uses", ""))
+        for end in [action[1]] if action and action[1] else by if action else []:
+            by[end] |= set(str(step.get("with", {}).get("path", "")).split())
+    return by["restore"] & by["save"]
+
+
 def check_job(root, presets, name, job):
     """What is wrong with one job, in words."""
     if not isinstance(job, dict) or not job.get("runs-on") or not job.get("steps"):
@@ -121,6 +131,10 @@ def check_job(root, presets, name, job):
         for path in sorted({*scripts, *ROOM.findall(command)}):
             if not os.path.exists(os.path.join(root, path.rstrip("."))):
                 yield f"{path} is not there"
+        # a row's file that is thrown away with the machine never goes on
+        for file in re.findall(r"--csv[ =](\S+)", command):
+            if file not in kept_paths(job):
+                yield f"{file} begins anew each time: no actions/cache/restore and actions/cache/save of it"
         for preset in re.findall(r"--preset[ =](\S+)", command):
             if preset not in presets:
                 yield f"there is no preset {preset}"

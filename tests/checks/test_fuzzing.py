@@ -99,6 +99,16 @@ class Fuzzing(Planted):
         self.write(".github/workflows/replay.yml", REPLAY.replace(old, new))
         self.breached("workflows", where)
 
+    def test_rows_that_no_cache_keeps(self):
+        run, path = "      - run: sh fuzz/nightly --csv out/a.csv\n", "        with:\n          path: out/a.csv\n"
+        restore, save = (f"      - uses: actions/cache/{how}@v4\n{path}" for how in ("restore", "save"))
+        for lacking in (run, restore + run, run + save, restore + run + save.replace("a.csv", "b.csv")):
+            self.flow("      - uses: actions/checkout@v4\n", "      - uses: actions/checkout@v4\n" + lacking,
+                      "out/a.csv begins anew each time")
+        for kept in (restore + run + save, f"      - uses: actions/cache@v4\n{path}{run}"):
+            self.write(".github/workflows/replay.yml", REPLAY + kept)
+            self.assertEqual(self.run_rule("workflows")[0], 0)
+
     def test_workflow_that_is_no_yaml(self):
         self.flow("jobs:", "jobs: [", "replay.yml")
 

@@ -8,7 +8,8 @@ import sys
 import time
 
 FAULTS = {"found": "time", "unnamed": "heads", "never": "time", "unreached": "none", "silent": "none", "alarm": "none",
-          "crash": "none", "slow": "none", "large": "none", "ref-ill": "time"}
+          "crash": "none", "slow": "none", "large": "none", "ref-ill": "time",
+          "early": "none", "bare": "none"}
 fault = os.environ.get("OD_FAULT", "")
 words = sys.argv[1:]
 
@@ -38,7 +39,8 @@ def fuzz():
     if fault == "slow":
         time.sleep(2)
     seed = int(after("--seed"))
-    fault_record(os.environ["OD_FAULT_RECORD"], fault != "unreached", fault not in ("unreached", "never"))
+    if fault != "bare":
+        fault_record(os.environ["OD_FAULT_RECORD"], fault != "unreached", fault not in ("unreached", "never", "early"))
     record(after("--record"), 10 * seed, b"seed 1 index 3 profile mixed")
     if fault == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -61,6 +63,7 @@ def explain():
 if fault == "list":
     for name, stage in FAULTS.items():
         print(f"{name}\tmask\t{stage}\tcore\twhat is wrong")
+    print("twins\tmask\tnone\tbench\tthe twin's product is wrong\nraces\torder\tnone\tgpu\twhat is wrong")
     print("csv-missing\tscaler\tnone\tshared\twhat is wrong")
 elif os.path.basename(sys.argv[0]) == "suites_model":
     sys.exit(int(os.environ["CK_RUN_SUITE"] != "csv" or bool(fault) or "FAKE_BROKEN" in os.environ))

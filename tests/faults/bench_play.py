@@ -5,6 +5,8 @@ Seconds of the limit are of processor time (all that the run's processes took, t
 finds what an idle one finds; engines and generators have one thread. A row has the wall clock's seconds as well.
 """
 import collections
+import functools
+import hashlib
 import json
 import os
 import re
@@ -20,10 +22,10 @@ GENERATORS = ("random", "libfuzzer")
 TARGETS = ("forward", "session", "modes")
 SLICE = 10  # seconds of a target's turn
 WALL = 20  # a run may take so many times its limit by the wall clock: two cores, and neighbours
-COLUMNS = ["fault", "generator", "seed", "limit", "how", "oracle", "signature", "inputs", "cpu", "seconds", "reached",
+COLUMNS = ["fault", "generator", "seed", "limit", "fast", "how", "oracle", "signature", "inputs", "cpu", "seconds", "reached",
            "reached_input", "reached_s", "triggered", "triggered_input", "triggered_s", "healthy", "explain", "said",
-           "explain_s", "entries", "shrink_s", "end"]
-KEY = COLUMNS[:4]
+           "explain_s", "entries", "shrink_s", "end", "build"]
+KEY = COLUMNS[:5]
 # What judges a finding without its fault: all but speed, which is a matter of time.
 ORACLES = ("accuracy", "finite", "determinism", "memory", "vacuity", "captures", "consistency")
 INPUT_BYTES = 1 << 16  # the end of a flight record
@@ -81,13 +83,34 @@ def read_record(path):
 
 
 def read_fault_record(path):
-    """Fields of struct od_fault_record (tests/faults/fault.h)."""
+    """Fields of struct od_fault_record (tests/faults/fault.h), empty where there is none."""
     names = "fault reached reached_at triggered triggered_at inputs reached_input triggered_input".split()
     try:
         with open(path, "rb") as f:
             return dict(zip(names, struct.unpack("8Q", f.read(64))))
     except (FileNotFoundError, struct.error):
-        return dict.fromkeys(names, 0)
+        return dict.fromkeys(names, "")
+
+
+@functools.lru_cache(maxsize=None)
+def digest(paths):
+    """Of programs: the first 12 hexadecimal digits of SHA-256 over their files, - where one is not there."""
+    whole = hashlib.sha256()
+    try:
+        for path in paths:
+            with open(path, "rb") as f:
+                whole.update(hashlib.sha256(f.read()).digest())
+    except OSError:
+        return "-"
+    return whole.hexdigest()[:12]
+
+
+def build_of(generator, options):
+    """The build that a row is of: all programs that may have a part in it."""
+    if generator == "check":
+        return digest(tuple(f"{options.bin}/suites_{room}" for room in ("model", "oracles", "ref")))
+    targets = [f"{options.targets}/fuzz_{t}" for t in TARGETS] if generator == "libfuzzer" else []
+    return digest((options.program, *targets))
 
 
 class Run:
@@ -248,10 +271,10 @@ def play(job, fault, options):
         seconds = time.monotonic() - run.began
         marks = read_fault_record(run.faults)
         row = dict.fromkeys(COLUMNS, "")
-        row.update({k: job[k] for k in KEY}, how=run.how, signature=run.signature, inputs=run.inputs,
+        row.update({k: job[k] for k in KEY}, build=build_of(job["generator"], options), how=run.how, signature=run.signature, inputs=run.inputs,
                    oracle=run.signature.split("/")[0], cpu=f"{run.cpu:.2f}", seconds=f"{seconds:.2f}", end=run.end)
         for mark in ("reached", "triggered"):
-            row.update({mark: marks[mark], f"{mark}_input": marks[f"{mark}_input"] or "",
+            row.update({mark: str(marks[mark]), f"{mark}_input": marks[f"{mark}_input"] or "",
                         f"{mark}_s": seconds_of(marks[f"{mark}_at"], run.began)})
         if not run.how:
             return row

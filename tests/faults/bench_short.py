@@ -7,6 +7,7 @@ import tempfile
 import time
 
 import bench_play
+import bench_table
 
 CASES = 1000
 SEED = 1
@@ -48,7 +49,7 @@ def check_row(job, fault, options):
     began = time.monotonic()
     seen, said = check(fault, options)
     row = dict.fromkeys(bench_play.COLUMNS, "")
-    row.update({k: job[k] for k in bench_play.KEY}, how="check" if seen else "", healthy="pass" if seen else "", said=said,
+    row.update({k: job[k] for k in bench_play.KEY}, build=bench_play.build_of("check", options), how="check" if seen else "", healthy="pass" if seen else "", said=said,
                seconds=f"{time.monotonic() - began:.2f}")
     return row
 
@@ -58,15 +59,10 @@ def play(fault, options):
     seed = SEEDS.get(fault.name, SEED)
     if fault.list == "shared":
         return (fault, seed, *check(fault, options), 0)
-    job = {"fault": fault.name, "generator": "random", "seed": seed, "limit": options.limit}
+    job = {"fault": fault.name, "generator": "random", "seed": seed, "limit": options.limit, "fast": options.fast}
     row = bench_play.play(job, fault, options)
-    seen = bool(row["how"]) and row["healthy"] == "pass"
-    said = row["signature"] or row["end"] or (
-        "not reached" if not row["reached"] else "reached, not triggered" if not row["triggered"] else
-        "triggered, not detected")
-    if row["how"] and not seen:
-        said += f", but {row['healthy']} without the fault"
-    return fault, seed, seen, said, row["inputs"]
+    seen = bench_table.detected(row)
+    return fault, seed, seen, row["signature"] if seen else bench_table.status(row), row["inputs"]
 
 
 def healthy(seed, cases, options):
@@ -98,4 +94,6 @@ def run(options, faults):
         print(f"bench: {line}", file=sys.stderr)
     print(f"{len(faults)} faults, {len(faults) - sum('unseen' in w for w in wrong)} seen, "
           f"{time.monotonic() - began:.0f} s")
+    if options.left_out:
+        print(options.left_out)
     return 1 if wrong or not faults else 0

@@ -16,20 +16,30 @@ def number(x):
     return f"{x:.0f}" if x >= 100 else f"{x:.3g}"
 
 
-def interval(three):
-    return f"{number(three[0])} [{number(three[1])}, {number(three[2])}]"
+def interval(n, three):
+    return f"{number(three[0])} {survival.bounds(n, number(three[1]), number(three[2]))}"
+
+
+def untriggered(row):
+    """Did the fault never come into effect? A GPU's kernels do not say, nor does a suite: then nobody knows."""
+    return row["generator"] != "check" and row["fast"] == "twin" and row["triggered"] == "0"
 
 
 def detected(row):
-    """A finding that the healthy program has as well is none of the fault's."""
-    return bool(row["how"]) and row["healthy"] == "pass"
+    """A finding that the healthy program has as well, or that came before the fault did anything, is none of the fault's."""
+    return bool(row["how"]) and row["healthy"] == "pass" and not untriggered(row)
+
+
+def false_alarm(row):
+    return bool(row["how"]) and not detected(row)
 
 
 def status(row):
     if detected(row):
         return "detected"
     if row["how"]:
-        return f"false alarm: {row['signature']}, {row['healthy']} without the fault"
+        why = "the fault was not triggered" if row["healthy"] == "pass" else f"{row['healthy']} without the fault"
+        return f"false alarm: {row['signature']}, {why}"
     if row["end"]:
         return f"the run failed: {row['end']}"
     return "not reached" if row["reached"] in ("", "0") else \
@@ -79,7 +89,8 @@ def means(rows, column, horizon=None):
     """Restricted mean and median, as two cells."""
     some = runs(rows, column)
     horizon = horizon or max(t for t, _ in some)
-    return f"{interval(survival.restricted_mean_interval(some, horizon))} | {interval(survival.median(some))}"
+    return (f"{interval(len(some), survival.restricted_mean_interval(some, horizon))} | "
+            f"{interval(len(some), survival.median(some))}")
 
 
 def by_fault(rows, faults, generator, seconds):
@@ -122,6 +133,11 @@ def sooner(a, b):
     return (a[0] < b[0]) - (a[0] > b[0]) if a[1] else 0
 
 
+def ratio_text(pairs):
+    mean, low, high = survival.ratio_interval(pairs, 1e-9)
+    return f"{mean:.2f} {survival.bounds(len(pairs), f'{low:.2f}', f'{high:.2f}')}"
+
+
 def against(rows, faults):
     """Pairs of a fault and a seed, each by both generators; in seconds of the processor."""
     print("\n### `random` against `libfuzzer`\n")
@@ -143,15 +159,15 @@ def against(rows, faults):
         every += costs
         wins, losses = wins + win, losses + loss
         difference, variance = difference + d, variance + v
-        ratio = "{:.2f} [{:.2f}, {:.2f}]".format(*survival.ratio_interval(costs, 1e-9))
-        print(f"| `{fault.name}` | {len(seeds)} | {ratio} | {win} : {loss} | "
-              f"{survival.binomial_two_sided(win, win + loss):.3g} | {survival.p_of(d, v):.3g} |")
+        n = len(seeds)
+        print(f"| `{fault.name}` | {n} | {ratio_text(costs)} | {win} : {loss} | "
+              f"{survival.p_text(n, survival.binomial_two_sided(win, win + loss))} | {survival.p_text(n, survival.p_of(d, v))} |")
     if every:
-        print("\nAll: libFuzzer takes {:.2f} [{:.2f}, {:.2f}] times random's seconds; ".format(*survival.ratio_interval(every, 1e-9))
-              + f"random is sooner in {wins} pairs, later in {losses} (two-sided sign test "
-              f"p = {survival.binomial_two_sided(wins, wins + losses):.3g}); log-rank stratified by fault p = "
-              f"{survival.p_of(difference, variance):.3g}, {'more' if difference > 0 else 'fewer'} findings by random than "
-              "chance would give.")
+        p = survival.p_of(difference, variance)
+        print(f"\nAll: libFuzzer takes {ratio_text(every)} times random's seconds; random is sooner in {wins} pairs, later in "
+              f"{losses} (two-sided sign test p = {survival.p_text(len(every), survival.binomial_two_sided(wins, wins + losses))})"
+              f"; log-rank stratified by fault p = {survival.p_text(len(every), p)}: "
+              f"{survival.direction(len(every), difference, p, 'by random')}.")
 
 
 def checks(rows, faults):
@@ -170,6 +186,26 @@ def mark(text, value, limit, below=False):
     return reached
 
 
+def never_run(rows, chosen, seeds):
+    """{fault: seeds} of pairs that were to be run and have no row; what a suite sees is asked once."""
+    there = {(r["fault"], r["seed"]) for r in rows}
+    lacking = {}
+    for fault in chosen:
+        asked = [1] if fault.list == "shared" else range(1, seeds + 1)
+        lacks = [str(s) for s in asked if (fault.name, str(s)) not in there]
+        if lacks:
+            lacking[fault.name] = lacks
+    return lacking
+
+
+def tell_never_run(lacking):
+    if lacking:
+        print(f"\n### Never run: {sum(map(len, lacking.values()))} pairs of fault and seed — MISSED\n\n| fault | seeds without a row |\n"
+              "| --- | --- |")
+    for name, seeds in lacking.items():
+        print(f"| `{name}` | {', '.join(seeds)} |")
+
+
 def totals(rows, missing):
     """True where all marks are reached. A pair is a fault and a seed; a night has all generators."""
     pairs = collections.defaultdict(list)
@@ -184,9 +220,9 @@ def totals(rows, missing):
         some = of(rows, generator=generator)
         hits = [r for r in some if detected(r)]
         if some:
-            low, high = survival.share_interval(len(hits), len(some))
+            low, high = (f"{100 * x:.1f}" for x in survival.share_interval(len(hits), len(some)))
             print(f"- by {generator}: {len(hits)} of {len(some)} ({100 * len(hits) / len(some):.1f} % "
-                  f"[{100 * low:.1f}, {100 * high:.1f}]), faults {len({r['fault'] for r in hits})} of "
+                  f"{survival.bounds(len(some), low, high)}), faults {len({r['fault'] for r in hits})} of "
                   f"{len({r['fault'] for r in some})}")
     took = [float(r["cpu"]) for v in found.values() for r in v]
     if took:
@@ -228,16 +264,29 @@ def unnamed(rows):
         print(f"| `{r['fault']}` | {r['generator']} | {r['seed']} | {r['signature']} | {said.replace('|', '/')} | {r['entries']} |")
 
 
-def healthy_rows(rows):
-    """Runs of the healthy program (fault none): a finding there is a false alarm."""
-    some = of(rows, fault="none")
-    alarms = [r for r in some if r["how"]]
-    if some:
-        print(f"\nHealthy: {sum(int(r['inputs']) for r in some)} inputs in {len(some)} runs, {len(alarms)} findings.")
-    return alarms
+def false_alarms(rows):
+    """Findings that are none of the fault's, those of the healthy program (fault none) among them."""
+    healthy = of(rows, fault="none")
+    ill = [r for r in healthy if r["how"]]
+    if healthy:
+        print(f"\nHealthy: {sum(int(r['inputs']) for r in healthy)} inputs in {len(healthy)} runs, {len(ill)} findings.")
+    alarms = [r for r in rows if r["fault"] != "none" and false_alarm(r)]
+    if alarms:
+        print(f"\n### False alarms: {len(alarms)} runs\n\n| fault | seed | generator | what became of it |\n| --- | --- | --- | --- |")
+    for row in alarms:
+        print(f"| `{row['fault']}` | {row['seed']} | {row['generator']} | {status(row)} |")
+    return ill + alarms
 
 
-def show(rows, faults, options):
+def builds(rows):
+    """What was run, so that nobody takes rows of several builds for one's."""
+    for generator in dict.fromkeys(r["generator"] for r in rows):
+        count = collections.Counter(r["build"] for r in rows if r["generator"] == generator)
+        mixed = " — MIXED" if len(count) > 1 else ""
+        print(f"- build of {generator}: {', '.join(f'{b} ({n} rows)' for b, n in count.most_common())}{mixed}")
+
+
+def show(rows, faults, chosen, options):
     """Prints everything; the exit status."""
     judge_again(rows, faults)
     planted = [r for r in rows if r["fault"] != "none"]
@@ -248,10 +297,19 @@ def show(rows, faults, options):
     if len(generators) == 2:
         against(planted, faults)
     missing = checks(planted, faults)
-    good = totals(planted, missing) if planted else True
+    good = totals([r for r in planted if r["fault"] not in options.unseen], missing) if planted else True
+    for name in options.unseen:
+        some = of(planted, fault=name)
+        if some:
+            print(f"- may go unseen: {name}, detected in {sum(map(detected, some))} of {len(some)} runs")
+    builds(rows)
+    lacking = never_run(rows, chosen, options.seeds)
+    tell_never_run(lacking)
     undetected(planted)
     unnamed(planted)
-    alarms = healthy_rows(rows)
+    alarms = false_alarms(rows)
+    if options.left_out:
+        print(f"\n{options.left_out}")
     print(f"\nSeconds are of the processor, start included; a run that found nothing within {options.limit} is censored there. "
           "Restricted mean: what a run takes if none is waited for beyond the limit (inputs: beyond the longest run).")
-    return 0 if good and not alarms else 1
+    return 0 if good and not alarms and not lacking else 1

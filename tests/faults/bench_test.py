@@ -84,6 +84,111 @@ def a_finding_of_the_healthy_program_is_none():
     assert "Healthy: " in bench(0, "--csv", "v.csv", "--faults", "none", "--seeds", "1").stdout
 
 
+def a_finding_of_a_fault_that_was_not_triggered_is_none():
+    out = bench(1, "--csv", "t.csv", "--faults", "early", "--seeds", "3").stdout
+    assert [(r["how"], r["healthy"], r["triggered"]) for r in rows()] == [("finding", "pass", "0")] * 3, rows()
+    assert "0 of 3 pairs" in out and "### False alarms: 3 runs" in out and "the fault was not triggered |" in out, out
+    done = bench(1, "--short", "--faults", "found,early")
+    assert "early goes unseen" in done.stderr and "UNSEEN early" in done.stdout and "2 faults, 1 seen" in done.stdout, done
+    bench(0, "--csv", "u.csv", "--faults", "bare", "--seeds", "1")  # no record, nobody knows
+    bench(0, "--csv", "v.csv", "--faults", "early", "--seeds", "1", "--fast", "gpu")  # a GPU's kernels do not say
+    shutil.copy("t.csv", "w.csv")  # beside a run that found it: it is an alarm all the same
+    with open("w.csv", encoding="ascii") as f:
+        text = f.read()
+    with open("w.csv", "a", encoding="ascii") as f:
+        for line in text.splitlines()[1:]:
+            f.write(line.replace(",random,", ",libfuzzer,").replace(",2,,0,", ",2,,1,").replace(",0,5,,", ",1,5,,") + "\n")
+    out = bench(1, "--table", "--csv", "w.csv", "--faults", "early", "--seeds", "3").stdout
+    assert "3 of 3 pairs of fault and seed\n" in out and "### False alarms: 3 runs" in out, out
+
+
+def a_pair_that_was_never_run_is_red_and_named():
+    bench(0, "--csv", "t.csv", "--faults", "found", "--seeds", "2")
+    out = bench(1, "--table", "--csv", "t.csv", "--faults", "found,crash", "--seeds", "3").stdout
+    assert "### Never run: 4 pairs of fault and seed — MISSED" in out, out
+    assert "| `found` | 3 |" in out and "| `crash` | 1, 2, 3 |" in out, out
+    out = bench(1, "--csv", "t.csv", "--faults", "found,csv-missing", "--seeds", "9", "--minutes", "0.000001").stdout
+    assert "| `found` | 3, 4, 5, 6, 7, 8, 9 |" in out and "| `csv-missing` | 1 |" in out, out
+    assert "Never run" not in bench(0, "--csv", "t.csv", "--faults", "found", "--seeds", "3").stdout
+
+
+def few_runs_have_no_interval_and_chance_no_side():
+    out = bench(0, "--csv", "t.csv", "--faults", "found", "--seeds", "2").stdout
+    assert "| 15 [-] | 15 [-] |" in out and "by random: 2 of 2 (100.0 % [-])" in out, out
+    assert "10, 20" not in out and "∞" not in out, out
+    table = rows()
+    with open("t.csv", "a", newline="", encoding="ascii") as f:
+        for row in table:
+            csv.DictWriter(f, bench_play.COLUMNS).writerow({**row, "generator": "libfuzzer", "cpu": "4"})
+    out = bench(0, "--table", "--csv", "t.csv", "--faults", "found", "--seeds", "2").stdout
+    assert re.search(r"\| `found` \| 2 \| [\d.]+ \[-\] \| 2 : 0 \| - \| - \|", out), out
+    assert "too few pairs to say" in out and "more findings" not in out, out
+    assert survival.direction(9, 3.0, 0.821, "by random") == "no difference that chance would not give"
+    assert survival.direction(9, 3.0, 0.049, "by random") == "more findings by random than chance would give"
+    assert survival.direction(9, -3.0, 0.049, "by random").startswith("fewer")
+    out = bench(0, "--csv", "u.csv", "--faults", "found", "--seeds", "3").stdout
+    assert re.search(r"\| 20 \[\d+, \d+\] \| 20 \[-\] \|", out), out  # three make no interval of a median
+
+
+def feedback_says_no_more_than_its_pairs():
+    names = "fault target fast seed feedback limit found inputs seconds signature".split()
+    with open("f.csv", "w", newline="", encoding="ascii") as f:
+        writer = csv.DictWriter(f, names)
+        writer.writeheader()
+        for seed, on, off in ((1, 10, 30), (2, 20, 15)):
+            for how, n in (("on", on), ("off", off)):
+                writer.writerow(dict(zip(names, ("narrow", "forward", "twin", seed, how, 99, 1, n, "1.0", "a"))))
+    done = subprocess.run([sys.executable, f"{HERE}/feedback", "--csv", "f.csv"], capture_output=True, text=True, check=True)
+    assert "| 15 [-] | 0 | 15 | 22 [-] | 0 | 22 | 1.50 [-] | 1 : 1 | - | - |" in done.stdout, done.stdout
+    assert "p = -: too few pairs to say" in done.stdout, done.stdout
+
+
+def rows_of_another_build_are_refused():
+    def rebuild(text):
+        with open(f"{HERE}/bench_fake.py", encoding="ascii") as f:
+            code = f.read()
+        os.remove("bin/oracle-diff")
+        with open("bin/oracle-diff", "w", encoding="ascii") as f:
+            f.write(code + text)
+        os.chmod("bin/oracle-diff", 0o755)
+    bench(0, "--csv", "t.csv", "--faults", "found", "--seeds", "2")
+    first = {r["build"] for r in rows()}
+    assert re.fullmatch(r"[0-9a-f]{12}", *first), first
+    os.remove("calls")
+    rebuild("# another\n")
+    done = bench(2, "--csv", "t.csv", "--faults", "found", "--seeds", "4")
+    assert "rows of another build (random: " in done.stderr and "another file, or --mixed" in done.stderr, done
+    assert not calls() and len(rows()) == 2
+    bench(0, "--table", "--csv", "t.csv", "--faults", "found", "--seeds", "2")  # of one build, whatever stands there now
+    out = bench(0, "--csv", "t.csv", "--faults", "found", "--seeds", "4", "--mixed").stdout
+    assert "— MIXED" in out and len({r["build"] for r in rows()}) == 2, out
+    assert "another build" in bench(2, "--table", "--csv", "t.csv", "--faults", "found", "--seeds", "4").stderr
+    out = bench(0, "--csv", "u.csv", "--faults", "found", "--seeds", "1").stdout
+    assert "- build of random: " in out and "MIXED" not in out, out
+
+
+def what_the_engine_cannot_have_is_left_out_and_told():
+    os.symlink(f"{HERE}/bench_fake.py", "bin/suites_model")
+    told = "1 faults that only a GPU shows are left out (--fast gpu --faults races)."
+    out = bench(1, "--short").stdout
+    assert told in out and " races " not in out and " twins " in out and " csv-missing " in out, out
+    assert told in bench(1, "--csv", "t.csv", "--seeds", "1").stdout
+    assert "left out" not in bench(0, "--short", "--faults", "found").stdout
+    out = bench(1, "--csv", "u.csv", "--seeds", "1", "--fast", "gpu").stdout
+    assert {r["fault"] for r in rows("u.csv")} >= {"races", "found"} and "1 faults of the twin's own product" in out, out
+    assert not {r["fault"] for r in rows("u.csv")} & {"twins", "csv-missing"}, out
+    with open(f"{HERE}/list.h", encoding="utf-8") as f:
+        twins = re.findall(r'^ +[A-Z]\(\w+, "([^"]+)"[^\\]*\\\n +"the twin\'s ', f.read(), re.M)
+    assert twins == ["tail-product-row", "tail-product-residual", "precision-tf32-operand"], twins
+
+
+def what_may_go_unseen_is_no_miss_but_told():
+    out = bench(0, "--csv", "t.csv", "--faults", "found,never", "--seeds", "1", "--unseen", "never").stdout
+    assert "may go unseen: never, detected in 0 of 1 runs" in out and "1 of 1 pairs" in out, out
+    bench(1, "--csv", "u.csv", "--faults", "found,never,silent", "--seeds", "1", "--unseen", "never")
+    assert "typo" in bench(2, "--csv", "v.csv", "--unseen", "typo").stderr
+
+
 def a_crash_is_a_finding_and_its_case_is_kept():
     bench(0, "--csv", "t.csv", "--faults", "crash", "--seeds", "1", "--keep", "kept")
     assert (rows()[0]["how"], rows()[0]["signature"]) == ("crash", "crash/SIGSEGV"), rows()
@@ -102,7 +207,7 @@ def a_torn_line_is_run_again_and_nothing_else():
     assert calls() == ["found 4", "found 5"], calls()
     assert [r["seed"] for r in rows()] == list("12345") and all(r["oracle"] == "accuracy" for r in rows())
     os.remove("calls")
-    bench(0, "--table", "--csv", "t.csv", "--faults", "found")
+    bench(0, "--table", "--csv", "t.csv", "--faults", "found", "--seeds", "5")
     assert not calls()
     bench(0, "--csv", "t.csv", "--faults", "found", "--seeds", "1", "--seconds", "30")  # another limit, another row
     assert calls() == ["found 1"]
@@ -144,7 +249,7 @@ def the_short_form_fails_where_a_fault_goes_unseen():
     assert "bench: never goes unseen: reached, not triggered" in done.stderr and "UNSEEN never" in done.stdout, done
     done = bench(1, "--short", "--faults", "found", "--cases", "50", FAKE_ALARM="1")
     assert "the healthy program, seed 1: exit 1" in done.stderr, done
-    assert "but exit 1 without the fault" in bench(1, "--short", "--faults", "found", FAKE_ILL="alarm").stdout
+    assert "exit 1 without the fault" in bench(1, "--short", "--faults", "found", FAKE_ILL="alarm").stdout
 
 
 def a_suite_sees_what_engines_share():

@@ -65,6 +65,19 @@ class FalseAlarms(unittest.TestCase):
         self.assertEqual(self.run_it(3000).returncode, 0)
         self.assertEqual(len(self.calls()), 4 + 1 + 2)
 
+    def test_rows_of_another_build_are_refused(self):
+        self.assertEqual(self.run_it(1000).returncode, 0)
+        self.write(self.fake, FAKE + "# another\n")
+        done = self.run_it(2000)
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, r"rows of another build of a \([0-9a-f]{12}, now [0-9a-f]{12}\): another file, or --mixed")
+        self.assertEqual(len(self.calls()), 2)
+        done = self.run_it(2000, "--mixed")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"- build of a: [0-9a-f]{12} \(\d pieces\), [0-9a-f]{12} \(\d pieces\) — MIXED")
+        self.write(self.csv, "a,b\n1,2\n")
+        self.assertIn("other columns", self.run_it(1000).stderr)
+
     def test_a_finding_is_red(self):
         self.write(f"{self.fake}.findings", "1")
         done = self.run_it(1000)

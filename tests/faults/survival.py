@@ -5,6 +5,25 @@ import math
 import random
 
 RESAMPLES = 1000
+LEAST = 3  # runs or pairs: below there is no interval and no p to speak of
+
+
+def bounds(n, low, high):
+    """An interval as text; - where too few runs, or the median's order statistics, give none."""
+    return "[-]" if n < LEAST or low in ("0", "0.00") and high.endswith("∞") else f"[{low}, {high}]"
+
+
+def p_text(n, p):
+    return f"{p:.3g}" if n >= LEAST else "-"
+
+
+def direction(n, difference, p, who):
+    """What a log-rank test of n pairs says: of chance nothing is said to be more or fewer."""
+    if n < LEAST:
+        return "too few pairs to say"
+    if p >= 0.05:
+        return "no difference that chance would not give"
+    return f"{'more' if difference > 0 else 'fewer'} findings {who} than chance would give"
 
 
 def binomial_two_sided(k, n):

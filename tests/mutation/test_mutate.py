@@ -141,6 +141,34 @@ class Runs(unittest.TestCase):
         self.assertIn("fewer than 100 %", said)
         self.assertEqual((os.stat(path).st_mtime_ns, os.stat(path).st_size), before, "nothing was run again")
 
+    def test_rows_of_another_build_are_refused(self):
+        path = os.path.join(self.place, "other.csv")
+        told = f"{IMMORTAL}\n  So.\n"
+        self.mutate(told, "--csv", path)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        self.assertRegex(text.splitlines()[1], r",[0-9a-f]{12}$")
+        program = os.path.join(self.place, "build", "bin", "test_toy")
+        shutil.copy2(program, program + ".kept")
+        with open(program, "ab") as f:
+            f.write(b"another")
+        try:
+            said = self.mutate(told, "--csv", path, code=2)
+            self.assertRegex(said, r"rows of another build \([0-9a-f]{12}\): another file, or --mixed")
+            self.assertIn("MIXED: rows of other builds", self.mutate(told, "--csv", path, "--mixed"))
+        finally:
+            shutil.move(program + ".kept", program)
+        self.assertNotIn("MIXED", self.mutate(told, "--csv", path))
+
+    def test_a_torn_row_is_run_again(self):
+        path = os.path.join(self.place, "torn.csv")
+        self.mutate(f"{IMMORTAL}\n  So.\n", "--csv", path)
+        whole = self.rows(path)
+        with open(path, "rb+") as f:
+            f.truncate(os.path.getsize(path) - 8)
+        self.mutate(f"{IMMORTAL}\n  So.\n", "--csv", path)
+        self.assertEqual({k: r["build"] for k, r in self.rows(path).items()}, {k: r["build"] for k, r in whole.items()})
+
     def test_a_sample_is_the_same_each_time_and_of_the_asked_size(self):
         a, b = (self.mutate("", "--list", "--sample", "5", "--seed", seed).splitlines() for seed in "33")
         self.assertEqual((a, len(a)), (b, 5))

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""scripts/gpu-sanitize and scripts/gpu-pair with made-up programs in the place of those that need a GPU:
-gpu_scripts_test.py SOURCE_DIR
+"""scripts/gpu-sanitize, scripts/gpu-pair and what scripts/gpu-check does with planted faults, with made-up programs in the
+place of those that need a GPU: gpu_scripts_test.py SOURCE_DIR
 
 Each script must hold where everything did, and fail where one report, one case or the time did not.
 """
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -21,7 +22,14 @@ case $BREAK in
 error-$tool) echo "========= ERROR SUMMARY: 1 error" >"$log"; exit 9 ;;
 silent-$tool) exit 0 ;;
 esac
-if [ "$tool" = racecheck ]; then
+hazards=3
+case $BREAK in unseen-$OD_FAULT | mute-$OD_FAULT) hazards=0 ;; esac
+[ "$BREAK" = mute-$OD_FAULT ] && exit 0
+if [ "$tool" = racecheck ] && [ -n "$OD_FAULT" ]; then
+    echo "========= RACECHECK SUMMARY: $hazards hazards displayed (0 errors, $hazards warnings)" >"$log"
+elif [ "$tool" = racecheck ] && [ "$BREAK" = healthy ]; then
+    echo "========= RACECHECK SUMMARY: 2 hazards displayed (0 errors, 2 warnings)" >"$log"
+elif [ "$tool" = racecheck ]; then
     echo "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)" >"$log"
 else
     echo "========= ERROR SUMMARY: 0 errors" >"$log"
@@ -60,19 +68,57 @@ def program(path, text):
     os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
 
 
-def run(script, place, what):
+def run(script, place, what, *more):
     env = dict(os.environ, BREAK=what, PATH=place + "/bin:" + os.environ["PATH"])
-    done = subprocess.run(["sh", os.path.join(SOURCE, "scripts", script), place, place + "/out"], env=env, check=False,
+    env.pop("OD_FAULT", None)
+    done = subprocess.run(["sh", os.path.join(SOURCE, "scripts", script), place, place + "/out", *more], env=env, check=False,
                           capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout + done.stderr
 
 
-def expect(script, place, what, code, *words):
-    got, text = run(script, place, what)
+def expect(script, place, what, code, *words, more=()):
+    got, text = run(script, place, what, *more)
     assert got == code, f"{script}, {what}: exit {got}, not {code}\n{text}"
     for word in words:
         assert word in text, f"{script}, {what}: {word!r} is not in\n{text}"
     print("ok", script, what)
+
+
+RACES = ("gpu-barrier", "gpu-copy", "order-softmax-barrier")
+
+
+def planted_races(place):
+    """With fault names gpu-sanitize asks whether racecheck sees each, and that it sees none without."""
+    expect("gpu-sanitize", place, "no faults", 3, "faults-oracle-diff is missing", more=RACES)
+    program(place + "/faults-oracle-diff", PROGRAM)
+    expect("gpu-sanitize", place, "nothing", 0, "ok     racecheck none                     0 hazards",
+           "ok     racecheck gpu-copy                 3 hazards", "all held", more=RACES)
+    for fault in RACES:
+        expect("gpu-sanitize", place, "unseen-" + fault, 1, f"FAILED racecheck {fault}", more=RACES)
+    expect("gpu-sanitize", place, "mute-gpu-copy", 1, "FAILED racecheck gpu-copy                 no summary, hazards", more=RACES)
+    expect("gpu-sanitize", place, "healthy", 1, "FAILED racecheck none                     2 hazards", more=RACES)
+    expect("gpu-sanitize", place, "silent-racecheck", 1, "FAILED racecheck none                     no summary", more=RACES)
+
+
+def checks_of_faults(place):
+    """gpu-check plays the bench over all that a GPU can have, and racecheck over the races; other lines need a GPU."""
+    with open(place + "/release-oracle-diff", "w", encoding="utf-8") as f:
+        f.write(PROGRAM.replace("sleep 1.5", ":").replace("sleep 0.3", ":"))
+    program(place + "/bin/python3", '#!/bin/sh\necho "$*" >>"$0.calls"\n[ "$BREAK" = bench ] && exit 1\nexit 0\n')
+    for what, bench, races in (("nothing", "ok    ", "ok    "), ("bench", "FAILED", "ok    "), ("unseen-gpu-copy", "ok    ", "FAILED")):
+        _, text = run("gpu-check", place, what)
+        for label, verdict in (("faults", bench), ("races", races)):
+            assert re.search(f"^{verdict} {label} ", text, re.M), f"gpu-check, {what}: no '{verdict} {label}' in\n{text}"
+        print("ok gpu-check", what)
+    with open(place + "/bin/python3.calls", encoding="utf-8") as f:
+        call = f.readline()
+    assert "tests/faults/bench --bin " in call and "--fast gpu --seeds 1 --seconds 20 " in call and " -j 4" in call, call
+    assert "--faults " not in call, call
+    assert os.path.samefile(place + "/out/faults/oracle-diff", place + "/faults-oracle-diff")
+    with open(os.path.join(SOURCE, "tests/faults/list.h"), encoding="utf-8") as f:
+        names = re.findall(r'^ +[A-Z]\(\w+, "([^"]+)"', f.read(), re.M)
+    spared = re.search(r"--unseen (\S+)", call)[1].split(",")
+    assert not {*spared, *RACES} - set(names), spared
 
 
 def main():
@@ -89,9 +135,11 @@ def main():
             expect("gpu-sanitize", place, "error-" + tool, 1, f"FAILED {tool}")
         expect("gpu-sanitize", place, "silent-racecheck", 1, "FAILED racecheck  30 of 30 cases passed, 7 errors")
         expect("gpu-sanitize", place, "case", 1, "29 of 30 cases passed", "fused2:1")
+        planted_races(place)
         expect("gpu-pair", place, "nothing", 0, "one GPU 12 passed, two GPUs 12 passed", "held")
         expect("gpu-pair", place, "slow", 1, "FAILED")
         expect("gpu-pair", place, "lost", 1, "two GPUs 11 passed", "FAILED")
+        checks_of_faults(place)
 
 
 main()
