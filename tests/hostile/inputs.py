@@ -85,10 +85,12 @@ def safetensors(path, header, size=0):
     return path
 
 
-@condition("a 4 GiB safetensors header length", "exit 2 at once, without reading it: within 2 s and 200 MiB, holes or not")
+@condition("a 4 GiB safetensors header length", "exit 2 at once, without reading it: within 2 s and 100 MiB beside the libraries, holes or not")
 def long_header(place):
     os.mkdir(place.path("work/m"))
     place.write("work/m/config.json", open(VECTOR + "/config.json", encoding="utf-8").read())
+    place.look()
+    least = place.run("compare", "none.safetensors", VECTOR + "/case.safetensors").rss  # a program with CUDA has large ones
     for n, size in ((4 << 30, 0), (4 << 30, 5 << 30), ((1 << 64) - 1, 5 << 30), ((1 << 63), 0), (1 << 32, (1 << 32) + 8)):
         for path, words in ((place.path("work/x.safetensors"), ("compare", "x.safetensors", VECTOR + "/case.safetensors")),
                             (place.path("work/m/model.safetensors"), ("forward", "--engine", "ref", "--model", "m", "--case",
@@ -99,7 +101,7 @@ def long_header(place):
             before = os.stat(path)
             done = place.run(*words, timeout=30)
             assert done.code == 2 and "announces a header" in done.err, (n, size, done.how, done.said)
-            assert done.seconds < 2 and done.rss < 200, (n, size, done.seconds, done.rss)
+            assert done.seconds < 2 and done.rss < least + 100, (n, size, done.seconds, done.rss, least)
             after = os.stat(path)
             assert (after.st_mtime_ns, after.st_size) == (before.st_mtime_ns, before.st_size)
             os.remove(path)
