@@ -10,7 +10,7 @@ from results import parts, results, told, unknown
 MOST_WRONG = 8  # then a sweep gives up
 VECTOR = os.path.join(SOURCE, "tests/vectors/one-patch")
 # All that a want of memory is called: by the program, by its device, by errno.
-LACKS = re.compile(r"no memory|[Cc]annot allocate|no \d+ bytes (to|of|for) ")
+LACKS = re.compile(r"no memory|[Cc]annot allocate|no \d+ (bytes|MiB) (to|of|for) ")
 DEVICE = re.compile(r"twin: [^:]+: cannot allocate \d+ bytes \(\d+ live\)")
 
 
