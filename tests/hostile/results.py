@@ -62,7 +62,7 @@ def results(place, without=(), figures=True):
             key = os.path.relpath(path, place.out)
             if name.endswith((".json", ".jsonl")):
                 found[key] = [timeless(json.loads(line)) for line in data.decode().splitlines()] if name.endswith("l") else (
-                    told(re.sub(r'"environment": "[^"]*"', "", data.decode())))
+                    told(re.sub(r'"(environment|cpu|card|driver)": "[^"]*"', "", data.decode())))
             else:
                 found[key] = told(data.decode(errors="replace")) if not name.endswith(".safetensors") else data
     return found if figures else shape(found)
