@@ -79,20 +79,24 @@ static enum od_status append(od_baseline *b, const od_baseline_case *item, od_er
     return OD_OK;
 }
 
-void od_baseline_file(char file[OD_CASE_PATH], const char *name, const od_case *c) {
+enum od_status od_baseline_file(char file[OD_CASE_PATH], const char *name, const od_case *c, od_error *e) {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
     snprintf(file, OD_CASE_PATH, "%.100s", name);
     for (char *p = file; *p; p++)
         if (!strchr(plain, *p)) *p = '_';
     const size_t n = strlen(file);
-    snprintf(file + n, OD_CASE_PATH - n, "-%016llx", (unsigned long long)od_case_hash(c));
+    const uint64_t hash = od_case_hash(c);
+    if (!hash) return od_fail(e, OD_NO_MEMORY, "no memory for the text of %.200s", name);
+    snprintf(file + n, OD_CASE_PATH - n, "-%016llx", (unsigned long long)hash);
+    return OD_OK;
 }
 
 enum od_status od_baseline_keep(od_baseline *b, const char *dir, const char *name, const od_case *c,
                                 const od_trace *trace, od_error *e) {
     char path[PATH];
     od_baseline_case item = {.n_tensor = trace->n_tensor};
-    od_baseline_file(item.file, name, c);
+    const enum od_status named = od_baseline_file(item.file, name, c, e);
+    if (named != OD_OK) return named;
     for (size_t i = 0; i < b->n; i++)
         if (strcmp(b->item[i].file, item.file) == 0)
             return od_fail(e, OD_BAD_INPUT, "%.200s: the case is there twice", item.file);

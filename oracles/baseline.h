@@ -55,7 +55,7 @@ void od_baseline_free(od_baseline *b); /* a zeroed one is fine */
 enum od_status od_baseline_play(od_trace *out, const od_engine_api *api, const od_script *script, od_error *e);
 
 /* Name of a case's files: its own, with what is no letter, digit, '-', '_' or '.' replaced, and its hash. */
-void od_baseline_file(char file[OD_CASE_PATH], const char *name, const od_case *c);
+enum od_status od_baseline_file(char file[OD_CASE_PATH], const char *name, const od_case *c, od_error *e);
 
 /* Writes a case and its answers into the folder, and adds them to the list. `name`: of the case, for its files. */
 enum od_status od_baseline_keep(od_baseline *b, const char *dir, const char *name, const od_case *c,

@@ -7,14 +7,16 @@
 
 /* BUFFER_SIZE of OpenBLAS' common_x86_64.h (32 << 22), the largest of those of today's processors. A product of SIDE x
  * SIDE is above what its kernels for small matrices do without the buffer. */
-enum { BUFFER = 128 << 20, SIDE = 128 };
+enum { BUFFER = 128 << 20, SIDE = 128, BESIDES = 64 << 20 };
 
-/* Its other threads, which it starts when it is loaded, take theirs whenever they come to it: room for all of them. */
+/* Its other threads, which it starts when it is loaded, take theirs whenever they come to it: room for all of them, and
+ * for what is mapped meanwhile (a thread's own heap is 64 MiB of addresses). */
 enum od_status od_ref_blas_ready(unsigned threads, od_error *e) {
     static atomic_uint ready; /* for so many threads */
     if (ready >= threads) return OD_OK;
     const int started = openblas_get_num_threads();
-    const size_t buffers = started > (int)threads ? (size_t)started : threads, bytes = buffers * BUFFER;
+    const size_t buffers = started > (int)threads ? (size_t)started : threads,
+                 bytes = buffers * BUFFER + (buffers - 1) * BESIDES;
     void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     float *x = calloc(2 * SIDE * SIDE, sizeof *x);
     if (room != MAP_FAILED) munmap(room, bytes);
