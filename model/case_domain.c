@@ -29,8 +29,9 @@ static const double rare = 1e-9;           /* how seldom a tensor of many values
 /* Measured between the reference and the twin. At gain 1.25, 1 of 6,000 teacher-forced cases of up to six layers came
  * past the contract, and 14 of 20,000 cases of all gains, all of them free-running at 1.25. At gain 1 the worst of
  * 25,000 used 0.94 of it, free-running from a context of a few steps, whose loc each own value moves; with that
- * excluded 1 of 40,000 came past it, a model of width 8 after eight own patches. Ten million cases a night need more
- * room. */
+ * excluded 1 of 40,000 came past it, a model of width 8 after eight own patches; and later 1 of 10,000 of profile
+ * mixed, nine values a forecast of such a model after one own patch of three. Ten million cases a night need more room.
+ */
 enum {
     MAX_FREE_PATCHES = 8, /* free-running patches in one life; a narrow model amplifies more */
     MAX_NARROW_FREE_PATCHES = 3,
@@ -41,7 +42,8 @@ enum {
             * three lie on a circle, whatever the series; so rows are alike. 1 of 192,000 cases came past the
             * contract, 127 rows of one step and one more, of whose last places 37 % fell the other way */
     MAX_WIDE_LAYERS = 2, /* layers of weights with a gain above 1, teacher-forced */
-    MIN_WIDE_VALUES = 16 /* values of a forecast with such weights: a mean over fewer wanders */
+    MIN_WIDE_VALUES = 16 /* values of a forecast with such weights, or of a narrow model that runs freely for more than
+                          * a patch: a mean over fewer wanders */
 };
 
 /* One life of a session as the engine sees it: `pad` steps in front, then the context, then decoded patches. */
@@ -198,6 +200,12 @@ static bool gain_in_domain(const od_case *c, size_t n_own) {
     return c->gain <= max_gain && n_own == 0 && c->config.n_layer <= MAX_WIDE_LAYERS && values >= MIN_WIDE_VALUES;
 }
 
+static size_t max_free_patches(const od_case *c) {
+    const size_t values = (size_t)c->batch * c->variates * c->config.patch;
+    if (c->config.d_model >= NARROW) return MAX_FREE_PATCHES;
+    return values >= MIN_WIDE_VALUES ? MAX_NARROW_FREE_PATCHES : 1;
+}
+
 static bool life_in_domain(const od_case *c, const od_case_life *life, const od_series *s) {
     size_t p = c->config.patch, context = (life->steps + p - 1) / p, rows = s->batch * s->variates;
     view v = {.m = &c->config, .pad = context * p - life->steps, .context = context * p};
@@ -212,8 +220,7 @@ static bool life_in_domain(const od_case *c, const od_case_life *life, const od_
         v.gain = fmax(c->gain, 1);
         v.alike = c->generator == OD_GEN_CONSTANT;
         v.scale_sum = v.place_max + v.patches;
-        ok = n_own <= (c->config.d_model < NARROW ? MAX_NARROW_FREE_PATCHES : MAX_FREE_PATCHES) &&
-             (c->gain <= 1 || gain_in_domain(c, n_own));
+        ok = n_own <= max_free_patches(c) && (c->gain <= 1 || gain_in_domain(c, n_own));
     }
     for (size_t row = 0; ok && row < rows; row++)
         ok = row_in_domain(&v, s->value + row * s->n_step, s->mask + row * s->n_step);

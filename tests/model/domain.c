@@ -80,6 +80,22 @@ START_TEST(free_running_needs_a_context_and_modest_weights) {
 }
 END_TEST
 
+START_TEST(narrow_models_that_run_freely_need_many_values) {
+    od_case c = plain(OD_GEN_NORMAL, OD_SCALER_STD_MEAN);
+    c.config.d_model = 8;
+    c.config.patch = 5;
+    c.op[c.n_op++] = (od_op){.kind = OD_OP_DECODE, .patches = 2, .own = true};
+    for (c.variates = 1; c.variates <= 6; c.variates++) /* 16 values or more from four variates on */
+        ck_assert_msg(od_case_in_domain(&c) == (c.variates >= 4), "%zu variates", (size_t)c.variates);
+    c.variates = 3;
+    c.op[1].patches = 1;
+    ck_assert(od_case_in_domain(&c));
+    c.op[1].patches = 2;
+    c.config.d_model = 32;
+    ck_assert(od_case_in_domain(&c));
+}
+END_TEST
+
 START_TEST(wide_weights_need_few_layers_and_many_values) {
     od_case c = plain(OD_GEN_NORMAL, OD_SCALER_STD_MEAN); /* six layers */
     c.batch = 4;
@@ -107,6 +123,7 @@ Suite *suite_domain(void) {
     tcase_add_test(t, the_domain_is_where_last_places_are_small_or_many);
     tcase_add_test(t, rows_of_few_steps_are_alike);
     tcase_add_test(t, free_running_needs_a_context_and_modest_weights);
+    tcase_add_test(t, narrow_models_that_run_freely_need_many_values);
     tcase_add_test(t, wide_weights_need_few_layers_and_many_values);
     suite_add_tcase(s, t);
     return s;
