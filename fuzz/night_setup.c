@@ -153,6 +153,7 @@ enum od_status od_night_probe(od_night *n, od_error *e) {
     }
     int code = WIFEXITED(p.status) ? WEXITSTATUS(p.status) : -1;
     if (code == 0 || code == 1) return read_probe(n, json, e); /* a finding is the night's business */
+    if (*n->stop) return od_fail(e, OD_NO_DEVICE, "stopped before anything was run");
     last_line(said, sizeof said, log);
     if (p.killed > 0) snprintf(said, sizeof said, "it did not end within %g s", n->o.start);
     return od_fail(e, OD_NO_DEVICE, "one case on %s against %s does not run: %s", n->o.ref, n->o.fast, said);

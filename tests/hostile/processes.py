@@ -98,7 +98,8 @@ def night_signals(place):
         moment, number = draw.uniform(0, 2.5), (signal.SIGINT, signal.SIGTERM)[i % 2]
         done = place.run(*night_words(place, out, 3), program=program, kill=(moment, number), timeout=40)
         what = f"OD_SEED={seed}: {signal.Signals(number).name} after {moment:.3f} s"
-        assert done.code in (4, *STOPPED), f"{what}: exit {done.how}\n{done.said}"  # a night without a canary is never green
+        early = done.code == 3 and "stopped before anything was run" in done.said
+        assert early or done.code in (4, *STOPPED), f"{what}: exit {done.how}\n{done.said}"  # a night without a canary is never green
         place.clean(what, torn=False)
         met[done.how] = met.get(done.how, 0) + 1
     # goes on and comes to its end; one that was there already says so
