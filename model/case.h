@@ -125,8 +125,8 @@ uint64_t od_case_hash(const od_case *c);
 bool od_case_in_domain(const od_case *c);
 
 /* Case i of seed S: depends on (S, i, profile) and the version of this program alone (its generators are narrowed and
- * widened; a finding's file keeps). `mixed` takes turns: its case i is case i of
- * default, boundary, default or session. */
+ * widened; a finding's file keeps). `mixed` takes turns: its case i is case i of default, boundary, default or
+ * session. */
 enum od_profile {
     OD_PROFILE_DEFAULT,
     OD_PROFILE_RATE,

@@ -7,8 +7,7 @@
 
 #include "model/case_internal.h"
 
-static const double cheap = OD_CASE_CHEAP; /* a dearer case may stay as dear as it is */
-enum { MAX_STEPS = 24 };                   /* tries before a generated case takes the place */
+enum { MAX_STEPS = 24 }; /* tries before a generated case takes the place */
 
 /* ---- schedule ---------------------------------------------------------------------------------------------------- */
 
@@ -259,7 +258,7 @@ void od_case_mutate(od_case *c, uint64_t seed) {
     od_case_forget_verdict(c);
     make_readable(c);
     const od_case before = *c;
-    double limit = fmax(cheap, od_case_work(c));
+    double limit = fmax(OD_CASE_CHEAP, od_case_work(c)); /* a dear case may stay as dear as it is */
     uint64_t old_hash = od_case_hash(c);
     for (int i = 0; i < MAX_STEPS; i++) {
         *c = before;
@@ -313,7 +312,7 @@ void od_case_cross(od_case *c, const od_case *other, uint64_t seed) {
     od_case_forget_verdict(c);
     make_readable(c);
     const od_case before = *c;
-    double limit = fmax(cheap, od_case_work(c));
+    double limit = fmax(OD_CASE_CHEAP, od_case_work(c));
     uint64_t old_hash = od_case_hash(c);
     for (int i = 0; i < MAX_STEPS; i++) {
         *c = before;
@@ -377,7 +376,7 @@ void od_case_make_stateful(od_case *c, uint64_t seed) {
     od_case_forget_verdict(c);
     make_readable(c);
     const od_case before = *c;
-    const double limit = fmax(cheap, 2 * od_case_work(c));
+    const double limit = fmax(OD_CASE_CHEAP, 2 * od_case_work(c));
     for (int i = 0; i < MAX_STEPS; i++) {
         *c = before;
         add_state(c, &rng);

@@ -290,13 +290,12 @@ enum od_status od_case_parse(od_case *c, const char *text, size_t size, const ch
     strcpy(c->path, path);
     if (size > OD_CASE_MAX_BYTES)
         return od_fail(e, OD_BAD_INPUT, "%s: %zu bytes, a case has at most %d", what, size, OD_CASE_MAX_BYTES);
-    json_error_t je;
-    od_json_watch();
-    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
-    bool ok = json && parse_case(c, &(od_tree){.json = json, .e = e});
+    json_t *json;
+    const enum od_status s = od_json_load(&json, text, size, what, e);
+    if (s != OD_OK) return s;
+    bool ok = parse_case(c, &(od_tree){.json = json, .e = e});
     json_decref(json);
-    if (!ok && od_json_short()) return od_fail(e, OD_NO_MEMORY, "%s: no memory to read %zu bytes of JSON", what, size);
-    if (!json) return od_fail(e, OD_BAD_INPUT, "%s: line %d, column %d: %s", what, je.line, je.column, je.text);
+    if (!ok && od_json_short()) return od_fail(e, OD_NO_MEMORY, "%.300s: no memory for what its JSON says", what);
     return ok ? OD_OK : od_error_prefix(e, "%s", what);
 }
 

@@ -196,14 +196,11 @@ static void warn_of_unknown(const json_t *root, char *warning, size_t size) {
 
 enum od_status od_config_parse(od_config *config, const char *json, size_t size, char *warning, size_t warning_size,
                                od_error *e) {
-    json_error_t at;
+    json_t *root;
     warning[0] = 0;
     memset(config, 0, sizeof *config);
-    od_json_watch();
-    json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &at);
-    if (!root && od_json_short())
-        return od_fail(e, OD_NO_MEMORY, "config.json: no memory to read %zu bytes of JSON", size);
-    if (!root) return od_fail(e, OD_BAD_INPUT, "config.json: line %d, column %d: %s", at.line, at.column, at.text);
+    const enum od_status read = od_json_load(&root, json, size, "config.json", e);
+    if (read != OD_OK) return read;
     reader r = {root, OD_OK, e};
     if (!json_is_object(root))
         r.status = od_fail(e, OD_BAD_INPUT, "config.json: is %s, an object is needed", type_name(root));

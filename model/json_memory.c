@@ -1,6 +1,5 @@
 #include "model/json_memory.h"
 
-#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -42,4 +41,13 @@ bool od_json_short(void) {
     const bool was = failed;
     od_json_watch();
     return was;
+}
+
+enum od_status od_json_load(json_t **out, const char *text, size_t size, const char *what, od_error *e) {
+    json_error_t at;
+    od_json_watch();
+    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &at);
+    if (*out) return OD_OK;
+    if (od_json_short()) return od_fail(e, OD_NO_MEMORY, "%.300s: no memory to read %zu bytes of JSON", what, size);
+    return od_fail(e, OD_BAD_INPUT, "%.300s: line %d, column %d: %s", what, at.line, at.column, at.text);
 }

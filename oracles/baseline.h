@@ -54,7 +54,8 @@ void od_baseline_free(od_baseline *b); /* a zeroed one is fine */
 /* Plays the case once on a fresh engine. The trace is cleared first; OD_OK or what the engine said. */
 enum od_status od_baseline_play(od_trace *out, const od_engine_api *api, const od_script *script, od_error *e);
 
-/* Name of a case's files: its own, with what is no letter, digit, '-', '_' or '.' replaced, and its hash. */
+/* Name of a case's files: its own, with what is no letter, digit, '-', '_' or '.' replaced, and its hash.
+ * OD_NO_MEMORY where there is none for the case's text, whose hash that is. */
 enum od_status od_baseline_file(char file[OD_CASE_PATH], const char *name, const od_case *c, od_error *e);
 
 /* Writes a case and its answers into the folder, and adds them to the list. `name`: of the case, for its files. */

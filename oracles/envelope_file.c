@@ -113,14 +113,12 @@ static bool parse_all(od_envelope *out, const od_tree *o) {
 }
 
 enum od_status od_envelope_parse(od_envelope *out, const char *text, size_t size, const char *name, od_error *e) {
-    json_error_t je;
+    json_t *json;
     od_error local;
     if (!e) e = &local;
     *out = (od_envelope){0};
-    od_json_watch();
-    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
-    if (!json && od_json_short()) return od_fail(e, OD_NO_MEMORY, "%s: no memory to read %zu bytes", name, size);
-    if (!json) return od_fail(e, OD_BAD_INPUT, "%s: line %d, column %d: %s", name, je.line, je.column, je.text);
+    const enum od_status s = od_json_load(&json, text, size, name, e);
+    if (s != OD_OK) return s;
     const bool ok = parse_all(out, &(od_tree){.json = json, .e = e});
     json_decref(json);
     return ok ? OD_OK : od_error_prefix(e, "%s", name);

@@ -96,7 +96,7 @@ enum od_status od_known_read(od_known *out, const char *path, const char *today,
     char *text, day[OD_KNOWN_DAY];
     size_t size;
     od_error local;
-    json_error_t je;
+    json_t *json;
     *out = (od_known){0};
     if (!e) e = &local;
     enum od_status s = od_file_read(&text, &size, path, OD_KNOWN_MAX_BYTES, e);
@@ -106,11 +106,9 @@ enum od_status od_known_read(od_known *out, const char *path, const char *today,
         strftime(day, sizeof day, "%Y-%m-%d", gmtime(&now));
         today = day;
     }
-    od_json_watch();
-    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
+    s = od_json_load(&json, text, size, path, e);
     free(text);
-    if (!json && od_json_short()) return od_fail(e, OD_NO_MEMORY, "%s: no memory to read %zu bytes", path, size);
-    if (!json) return od_fail(e, OD_BAD_INPUT, "%s: line %d, column %d: %s", path, je.line, je.column, je.text);
+    if (s != OD_OK) return s;
     const bool ok = parse_list(out, &(od_tree){.json = json, .e = e}, today);
     json_decref(json);
     if (ok) return OD_OK;

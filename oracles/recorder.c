@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "faults/fault.h"
 #include "oracles/recorder.h"
-#include "tests/faults/fault.h"
 
 static enum od_status map(void **out, int fd, int protection, const char *path, od_error *e) {
     *out = mmap(NULL, sizeof(od_record), protection, MAP_SHARED, fd, 0);

@@ -156,10 +156,10 @@ static int name_length(const char *file) {
 }
 
 /* A case's file ends in its hash. */
-static bool is_of_file(const od_case *c, const char *file) {
+static bool is_of_file(uint64_t case_hash, const char *file) {
     char hash[18];
     const size_t n = strlen(file),
-                 length = (size_t)snprintf(hash, sizeof hash, "-%016llx", (unsigned long long)od_case_hash(c));
+                 length = (size_t)snprintf(hash, sizeof hash, "-%016llx", (unsigned long long)case_hash);
     return n >= length && strcmp(file + n - length, hash) == 0;
 }
 
@@ -200,7 +200,9 @@ static enum od_status verify(const char *dir, const od_baseline_case *item, od_c
     char path[PATH];
     case_path(path, dir, item);
     enum od_status s = od_case_read(c, path, e);
-    if (s == OD_OK && !is_of_file(c, item->file))
+    const uint64_t hash = s == OD_OK ? od_case_hash(c) : 0;
+    if (s == OD_OK && hash == 0) s = od_fail(e, OD_NO_MEMORY, "%.300s: no memory for its text", path);
+    if (s == OD_OK && !is_of_file(hash, item->file))
         s = od_fail(e, OD_BAD_INPUT, "%.300s: not the case that the baseline was made with: make the baseline anew",
                     path);
     return s;

@@ -64,6 +64,11 @@ extern const od_command od_cmd_run, od_cmd_replay, od_cmd_fuzz, od_cmd_new, od_c
     od_cmd_calibrate, od_cmd_corpus, od_cmd_worker;
 
 /* Keys of long options. */
+/* What --profile takes, for --help. */
+#define OD_PROFILES_ABOUT                                                                                              \
+    "default, rate (seed-tiny), base (toto-open-base), boundary (sizes at edges), session (long schedules) or mixed "  \
+    "(default, boundary, default, session in turn)"
+
 enum od_key {
     OD_KEY_REF = 256,
     OD_KEY_FAST,

@@ -114,10 +114,7 @@ static const struct argp_option options[] = {
     {"seed", OD_KEY_SEED, "S", 0,
      "Seed of the cases (default 0); case i of this version depends on seed, i and profile alone", 0},
     {"index", OD_KEY_INDEX, "I", 0, "Number of the first case (default 0)", 0},
-    {"profile", OD_KEY_PROFILE, "NAME", 0,
-     "default, rate (seed-tiny), base (toto-open-base), boundary (sizes at edges), session (long schedules) or mixed "
-     "(default, boundary, default, session in turn)",
-     0},
+    {"profile", OD_KEY_PROFILE, "NAME", 0, OD_PROFILES_ABOUT, 0},
     {"first", OD_KEY_FIRST, 0, 0, "Stop behind the first finding (a KNOWN one is none)", 0},
     {"relate", OD_KEY_RELATE, 0, 0, "Ask one relation of `consistency` in each case, the next one each time", 0},
     {"record", OD_KEY_RECORD, "FILE", 0, "Say in FILE what runs now and what was done (oracles/recorder.h)", 0},

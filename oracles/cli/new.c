@@ -23,14 +23,10 @@ static int run(const od_args *args) {
     return s == OD_OK ? OD_EXIT_PASS : od_complain(&e);
 }
 
-static const struct argp_option options[] = {
-    {"seed", OD_KEY_SEED, "S", 0, "Seed, 0 to 2^63-1", 0},
-    {"index", OD_KEY_INDEX, "I", 0, "Number of the case", 0},
-    {"profile", OD_KEY_PROFILE, "NAME", 0,
-     "default, rate (seed-tiny), base (toto-open-base), boundary (sizes at edges), session (long schedules) or mixed "
-     "(default, boundary, default, session in turn)",
-     0},
-    {0}};
+static const struct argp_option options[] = {{"seed", OD_KEY_SEED, "S", 0, "Seed, 0 to 2^63-1", 0},
+                                             {"index", OD_KEY_INDEX, "I", 0, "Number of the case", 0},
+                                             {"profile", OD_KEY_PROFILE, "NAME", 0, OD_PROFILES_ABOUT, 0},
+                                             {0}};
 
 const od_command od_cmd_new = {
     .name = "new", .usage = "", .about = "Print case I of seed S", .options = options, .run = run};

@@ -87,7 +87,7 @@ def nightly(place):
     return program
 
 
-@condition("a night and SIGINT or SIGTERM at any time", "exit 4, the same command goes on, the journal is whole, no process left")
+@condition("a night and SIGINT or SIGTERM at any time", "exit 4 (3: before anything was run), the same command goes on, the journal is whole, no process left")
 def night_signals(place):
     program = nightly(place)
     seed = int(os.environ.get("OD_SEED", time.time_ns() % 1000003))
