@@ -5,8 +5,9 @@
  *   fast        1 play, compared; then on the same engine: reset, play; poison, new sessions, play with all that a call
  *               must not depend on overwritten before it
  *   plain       1 play (graph, autotune and fused off), where the case asks for any of them; timed pairs on request
- *   fresh fast  1 play on a new engine, each session opened ahead of its first call, and where the setup names a
- * process 1 on an engine there both        1 play for each weight tensor, changed, on request: is it read at all?
+ *   fresh fast  1 play on a new engine, where sessions are opened as they come; where the setup names a process 1 more
+ *               on an engine there
+ *   both        1 play for each weight tensor, changed, on request: is it read at all?
  *   relations   what each of them plays (docs/consistency.md), on the fast path's engine or on one of other options
  *   arbiter     1 play of ref64, where a tensor uses much of the contract, or on request; on request then 1 play of all
  *               three, with hidden states */
