@@ -1,7 +1,9 @@
 /* Proves: whatever context libFuzzer makes of the corpus, the fast path answers a forward pass over it as the reference
- * does, bit for bit alike twice, in bounded memory, and really on the fast path.
+ * does, bit for bit alike twice, in bounded memory, really on the fast path, and as it does the same series in another
+ * batch, order or session.
  *
- * Contexts alone, of one or several sessions: decode steps are fuzz_session's, and left out here. */
+ * Contexts alone, of one or several sessions: decode steps are fuzz_session's, and left out here. Relations: those that
+ * a context can be in, one an input. */
 #include "fuzz/target_case.h"
 
 static void narrow(od_case *c, uint64_t seed) {
@@ -9,7 +11,10 @@ static void narrow(od_case *c, uint64_t seed) {
 }
 
 static void set_up(od_judge *j) {
+    static const char *const names[] = {"graph",    "aba",    "batch",    "groups", "sessions",
+                                        "switches", "chunks", "variates", "later"};
     j->setup.oracles = od_oracles_fuzz();
+    od_target_relate(j, names, sizeof names / sizeof *names);
 }
 
-const od_target od_this_target = {"fuzz_forward", narrow, set_up};
+const od_target od_this_target = {.name = "fuzz_forward", .narrow = narrow, .set_up = set_up, .in_turn = true};

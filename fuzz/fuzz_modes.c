@@ -18,4 +18,4 @@ static void set_up(od_judge *j) {
     od_target_relate(j, names, sizeof names / sizeof *names);
 }
 
-const od_target od_this_target = {"fuzz_modes", narrow, set_up};
+const od_target od_this_target = {.name = "fuzz_modes", .narrow = narrow, .set_up = set_up};

@@ -17,6 +17,7 @@ enum { WRITTEN = 3 }; /* cases of one signature */
 
 static struct {
     bool ready, stopping, keep_going;
+    unsigned relations; /* that set_up chose */
     const char *out, *record_path;
     od_judge judge;
     od_tally tally;
@@ -93,6 +94,7 @@ static void get_ready(void) {
     if (!fast) fast = od_gpu_engine()->probe(&e) == OD_OK ? "gpu" : "twin";
     od_judge_init(&fuzz.judge, engine_named(ref ? ref : "ref"), engine_named(fast));
     od_this_target.set_up(&fuzz.judge);
+    fuzz.relations = fuzz.judge.setup.relations;
     if (known) or_leave(od_known_read(&fuzz.known, known, NULL, &e), &e);
     fuzz.judge.known = &fuzz.known;
     od_tally_init(&fuzz.tally);
@@ -214,7 +216,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) return 0; /* libFuzzer's own first try; a finding there would leave an empty artifact */
     if (!fuzz.ready) get_ready();
     od_fuzz_case(&c, data, size, od_fuzz_base());
-    od_this_target.narrow(&c, XXH64(data, size, 0));
+    const uint64_t seed = XXH64(data, size, 0);
+    od_this_target.narrow(&c, seed);
+    if (od_this_target.in_turn) fuzz.judge.setup.relations = od_relations_turn(fuzz.relations, seed);
     record_start(&c, data, size);
     od_judge_case(&v, &fuzz.judge, &c);
     od_feedback_note(&c, &v);

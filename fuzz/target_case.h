@@ -42,6 +42,8 @@ typedef struct od_target {
 
     /* Chooses oracles and relations. */
     void (*set_up)(od_judge *j);
+
+    bool in_turn; /* of those relations one an input, by its bytes alone: a play more, where all are a dozen */
 } od_target;
 
 extern const od_target od_this_target;

@@ -65,6 +65,11 @@ unsigned od_pick_steps(od_rng *rng, unsigned patches, unsigned patch); /* of a c
 void od_pick_config(od_config *config, od_rng *rng);                   /* small dimensions that pass od_config_check */
 void od_pick_groups(od_case *c, od_rng *rng);                          /* new ids for all variates */
 
+/* Parts of `from` take the place of those of c, which may not pass od_case_check then. A folder's model is no part: it
+ * is neither taken nor replaced. */
+enum { OD_PART_MODEL = 1, OD_PART_SERIES = 2, OD_PART_SCHEDULE = 4, OD_PART_OPTIONS = 8, OD_PARTS = 15 };
+void od_case_take(od_case *c, const od_case *from, unsigned parts);
+
 /* Profiles of case_edges.c: fill a case of od_case_init whose generator is chosen. */
 void od_draw_boundary(od_case *c, od_rng *rng);
 void od_draw_session(od_case *c, od_rng *rng);

@@ -211,8 +211,17 @@ static void change_options(od_case *c, od_rng *rng) {
     }
 }
 
+/* Parts of a case that is drawn as a night draws them, half the time all: from small seeds single steps do not get to
+ * the sizes where kernels change their way, which take several changes at once (tests/faults/bench: more variates than
+ * a tile of keys, and groups in them; long contexts of several rows; wide products). */
+static void graft(od_case *c, od_rng *rng) {
+    od_case fresh;
+    od_case_generate(&fresh, od_pick_seed(rng), od_pick(rng, 0, 3), OD_PROFILE_MIXED);
+    od_case_take(c, &fresh, od_pick_chance(rng, 2) ? OD_PARTS : od_pick(rng, 1, OD_PARTS));
+}
+
 static void change(od_case *c, od_rng *rng) {
-    switch (od_pick(rng, 0, 13)) {
+    switch (od_pick(rng, 0, 15)) {
     case 0: c->weight_seed = c->model_folder[0] ? 0 : od_pick_seed(rng); break;
     case 1: c->series_seed = od_pick_seed(rng); break;
     case 2: change_size(c, rng); break;
@@ -222,6 +231,8 @@ static void change(od_case *c, od_rng *rng) {
     case 6:
     case 7: change_model(c, rng); break;
     case 8: change_options(c, rng); break;
+    case 9:
+    case 10: graft(c, rng); break;
     default: change_schedule(c, rng); break;
     }
 }
@@ -275,37 +286,6 @@ void od_case_mutate(od_case *c, uint64_t seed) {
     memcpy(c->path, before.path, sizeof c->path);
 }
 
-/* The series of `from`, whose CSV is then named from the folder of c. False where that cannot be. */
-static bool take_series(od_case *c, const od_case *from) {
-    char path[OD_CASE_PATH] = "";
-    if (from->csv.path[0] && od_case_rebase(path, from, from->csv.path, c->path, NULL)) return false;
-    c->batch = from->batch;
-    c->variates = from->variates;
-    c->generator = from->generator;
-    c->series_seed = from->series_seed;
-    c->scale = from->scale;
-    c->missing = from->missing;
-    c->left_padding = from->left_padding;
-    c->padded_variate = from->padded_variate;
-    c->n_group = from->n_group;
-    memcpy(c->group, from->group, sizeof c->group);
-    c->csv = from->csv;
-    memcpy(c->csv.path, path, sizeof path);
-    c->n_column = from->n_column;
-    memcpy(c->column, from->column, sizeof c->column);
-    c->csv_start = from->csv_start;
-    c->csv_stride = from->csv_stride;
-    return true;
-}
-
-static void take_model(od_case *c, const od_case *from) {
-    if (from->model_folder[0] || c->model_folder[0]) return;
-    memcpy(c->preset, from->preset, sizeof c->preset);
-    c->config = from->config;
-    c->weight_seed = from->weight_seed;
-    c->gain = from->gain;
-}
-
 void od_case_cross(od_case *c, const od_case *other, uint64_t seed) {
     od_rng rng = od_rng_make(seed, od_rng_name_key("case/cross"));
     assert(od_case_check(c, NULL) == OD_OK && od_case_check(other, NULL) == OD_OK);
@@ -316,14 +296,7 @@ void od_case_cross(od_case *c, const od_case *other, uint64_t seed) {
     uint64_t old_hash = od_case_hash(c);
     for (int i = 0; i < MAX_STEPS; i++) {
         *c = before;
-        unsigned parts = od_pick(&rng, 1, 14); /* neither nothing nor all of the other */
-        if (parts & 1) take_model(c, other);
-        if (parts & 2) take_series(c, other);
-        if (parts & 4) {
-            memcpy(c->op, other->op, sizeof c->op);
-            c->n_op = other->n_op;
-        }
-        if (parts & 8) c->options = other->options;
+        od_case_take(c, other, od_pick(&rng, 1, OD_PARTS - 1)); /* neither nothing nor all of the other */
         repair_series(c);
         repair_schedule(c);
         if (is_good(c, limit, old_hash)) return;

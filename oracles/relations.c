@@ -351,6 +351,12 @@ unsigned od_relations_default(void) {
     return all;
 }
 
+unsigned od_relations_turn(unsigned set, uint64_t turn) {
+    assert(set);
+    for (unsigned before = (unsigned)(turn % (unsigned)__builtin_popcount(set)); before > 0; before--) set &= set - 1;
+    return set & -set;
+}
+
 /* ---- variants ---------------------------------------------------------------------------------------------------- */
 
 static enum od_status copy_series(od_series *s, const od_series *from, od_error *e) {

@@ -52,6 +52,9 @@ enum od_status od_relation_find(unsigned *number, const char *name, od_error *e)
 /* Those that are asked where none is named. */
 unsigned od_relations_default(void);
 
+/* The one of a set (of one relation or more) whose turn it is: they go round as `turn` counts up. */
+unsigned od_relations_turn(unsigned set, uint64_t turn);
+
 /* Makes *v for play number `play`; relation NULL: the case itself. OD_NO_MEMORY leaves it empty. */
 enum od_status od_variant_create(od_variant *v, const od_relation *relation, const od_script *first, unsigned play,
                                  od_error *e);

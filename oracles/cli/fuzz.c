@@ -33,14 +33,6 @@ static bool is_lost(od_batch *b, const od_args *a) {
     return failed && strcmp(engine->subject, "fault") == 0;
 }
 
-/* --relate: the next relation in each case, of those that the run asks. One is a play more, where all of them are a
- * dozen. */
-static void relate(od_judge *j, unsigned all, uint64_t index) {
-    unsigned turn = (unsigned)(index % (unsigned)__builtin_popcount(all)), i = 0;
-    while (!(all >> i & 1) || turn-- > 0) i++;
-    j->setup.relations = 1u << i;
-}
-
 static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profile, double seconds, od_record *record,
                            od_error *e) {
     bool progress = !a->quiet && isatty(STDERR_FILENO);
@@ -57,7 +49,8 @@ static enum od_status loop(od_batch *b, const od_args *a, enum od_profile profil
                  (unsigned long long)(a->index + i), a->profile ? a->profile : "default");
         od_case_generate(&c, a->seed, a->index + i, profile);
         od_batch_drawn(b, od_seconds() - now);
-        if (a->relate) relate(od_batch_judge(b), relations, a->index + i);
+        /* The next relation in each case: one is a play more, where all of them are a dozen. */
+        if (a->relate) od_batch_judge(b)->setup.relations = od_relations_turn(relations, a->index + i);
         s = od_batch_prepare(b, &c, e);
         od_recorder_start(record, path, strlen(path));
         if (s == OD_OK) s = od_batch_case(b, &c, path, e);

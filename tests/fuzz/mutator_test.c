@@ -13,7 +13,7 @@ static void narrow(od_case *c, uint64_t seed) {
     snprintf(c->note, sizeof c->note, "narrowed");
 }
 
-const od_target od_this_target = {"mutator_test", narrow, NULL};
+const od_target od_this_target = {.name = "mutator_test", .narrow = narrow};
 
 static uint8_t *example;
 static size_t example_size;

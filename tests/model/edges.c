@@ -162,6 +162,31 @@ START_TEST(a_case_is_made_stateful_once_and_by_its_seed_alone) {
 }
 END_TEST
 
+/* What takes several changes at once, and what kernels do otherwise: from a plain case it is a step away. */
+START_TEST(mutation_gets_to_large_sizes_in_a_step) {
+    enum { STEPS = 6000 };
+    unsigned n_wide = 0, n_crowd = 0, n_rows = 0, n_large = 0, n_kept = 0;
+    for (uint64_t i = 0; i < STEPS; i++) {
+        od_case_init(&c);
+        c.op[c.n_op++] = (od_op){.kind = OD_OP_PREFILL, .steps = 16};
+        od_case_mutate(&c, i);
+        if (i % 8 == 0) check_good(i);
+        bool stepped = false;
+        for (unsigned k = 0; k < c.n_op; k++) stepped = stepped || c.op[k].kind == OD_OP_DECODE;
+        n_wide += c.config.d_model > 128;
+        n_crowd += c.variates > 64 && c.n_group > 0 && c.config.space_every > 0 && !c.options.fused;
+        for (unsigned k = 0; k < c.n_op; k++) n_rows += patches_of(&c.op[k]) > 128 && c.batch * c.variates > 1;
+        n_large += c.generator == OD_GEN_LARGE && stepped;
+        n_kept += c.generator == OD_GEN_NORMAL && c.variates == 1 && c.batch == 1 && c.preset[0] != 0;
+    }
+    ck_assert_uint_gt(n_wide, 0);
+    ck_assert_uint_gt(n_crowd, 0);
+    ck_assert_uint_gt(n_rows, 0);
+    ck_assert_uint_gt(n_large, 0);
+    ck_assert_uint_gt(n_kept, STEPS / 3); /* and the most are small steps */
+}
+END_TEST
+
 Suite *suite_edges(void) {
     Suite *s = suite_create("edges");
     TCase *t = tcase_create("edges");
@@ -172,6 +197,7 @@ Suite *suite_edges(void) {
     tcase_add_test(t, older_profiles_are_what_they_were);
     tcase_add_test(t, contexts_alone_have_no_steps_and_stay_in_the_domain);
     tcase_add_test(t, a_case_is_made_stateful_once_and_by_its_seed_alone);
+    tcase_add_test(t, mutation_gets_to_large_sizes_in_a_step);
     suite_add_tcase(s, t);
     return s;
 }
