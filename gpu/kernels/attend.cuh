@@ -50,7 +50,7 @@ OD_DEVICE void od_attend(const od_attend_args &a, od_block &b, const float *q, f
         OD_PHASE(t, b) {
             for (uint32_t j = t; j < n; j += b.threads)
                 score[j] = score[j] == -INFINITY ? 0.0f : expf(score[j] - run[0]);
-            for (uint32_t j = t; j < n && half; j += b.threads) score[j] = od_coarse(score[j], 8193);
+            for (uint32_t j = t; j < n && half; j += b.threads) score[j] = od_coarse(score[j]);
         }
         OD_PHASE(t, b) {
             for (uint32_t f = t; f < a.d_head; f += b.threads) {

@@ -5,6 +5,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Ahead of a loop: how often nvcc unrolls it; nothing to a compiler for the CPU. Without a number: fully. */
 #ifdef __CUDACC__
@@ -29,12 +30,9 @@ OD_DEVICE double od_sub64(double a, double b) {
 OD_DEVICE double od_mul64(double a, double b) {
     return __dmul_rn(a, b);
 }
-/* Four floats at a 16-byte aligned address. `once`: read by nobody else, so it need not stay in the caches. */
+/* Four floats at a 16-byte aligned address. */
 OD_DEVICE float4 od_load4(const float *p) {
     return *reinterpret_cast<const float4 *>(p);
-}
-OD_DEVICE float4 od_load4_once(const float *p) {
-    return __ldcs(reinterpret_cast<const float4 *>(p));
 }
 OD_DEVICE void od_store4(float *p, float4 v) {
     *reinterpret_cast<float4 *>(p) = v;
@@ -105,7 +103,6 @@ OD_DEVICE void od_count(uint32_t *counter) {
     atomicAdd(counter, 1u);
 }
 #else
-#include <string.h>
 #define OD_DEVICE        static inline
 #define OD_DEVICE_METHOD inline
 struct float4 {
@@ -115,9 +112,6 @@ OD_DEVICE float4 od_load4(const float *p) {
     float4 v;
     memcpy(&v, p, sizeof v);
     return v;
-}
-OD_DEVICE float4 od_load4_once(const float *p) {
-    return od_load4(p);
 }
 OD_DEVICE void od_store4(float *p, float4 v) {
     memcpy(p, &v, sizeof v);

@@ -258,7 +258,7 @@ OD_DEVICE void run(const od_product_args &a, const od_row_plan &plan, od_block &
         if (OD_KERNEL_FAULT_WHEN(b, HALF_SUM, a.rows != OD_ROWS_TOKENS)) OD_PHASE(t, b) {
                 float *part = reinterpret_cast<float *>(k.segments);
                 for (uint32_t i = t; i < (8 * k.n_weight) << k.p.segment_bits; i += b.threads)
-                    part[i] = od_coarse(part[i], 8193);
+                    part[i] = od_coarse(part[i]);
             }
     } else {
         OD_PHASE(t, b) {

@@ -112,7 +112,7 @@ def checks_of_faults(place):
         print("ok gpu-check", what)
     with open(place + "/bin/python3.calls", encoding="utf-8") as f:
         call = f.readline()
-    assert "tests/faults/bench --bin " in call and "--fast gpu --seeds 1 --seconds 20 " in call and " -j 4" in call, call
+    assert "tests/faults/bench --bin " in call and "--fast gpu --seeds 1 --cases 1000 " in call and " -j 8" in call, call
     assert "--faults " not in call, call
     assert os.path.samefile(place + "/out/faults/oracle-diff", place + "/faults-oracle-diff")
     with open(os.path.join(SOURCE, "tests/faults/list.h"), encoding="utf-8") as f:
