@@ -10,7 +10,7 @@ unsigned od_pick_edge(od_rng *rng, unsigned lo, unsigned hi) {
     static const unsigned tiles[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
     enum { TRIES = 64 };
     for (int i = 0; i < TRIES; i++) {
-        const unsigned at = tiles[od_pick(rng, 0, sizeof tiles / sizeof *tiles - 1)] + od_pick(rng, 0, 2);
+        const unsigned tile = tiles[od_pick(rng, 0, sizeof tiles / sizeof *tiles - 1)], at = tile + od_pick(rng, 0, 2);
         if (at > lo && at - 1 <= hi) return at - 1;
     }
     return lo;
@@ -82,7 +82,7 @@ static void draw_switches(od_case *c, od_rng *rng) {
 /* Rows and patches whose product is at the edge of a bucket of 8, 64 or 512 tokens. */
 static unsigned draw_tokens(od_case *c, od_rng *rng) {
     static const unsigned buckets[] = {8, 64, 512};
-    const unsigned tokens = buckets[od_pick(rng, 0, 2)] + od_pick(rng, 0, 2) - 1;
+    const unsigned bucket = buckets[od_pick(rng, 0, 2)], tokens = bucket + od_pick(rng, 0, 2) - 1;
     unsigned rows = od_pick(rng, 1, 9);
     while (tokens % rows) rows--;
     c->batch = rows % 2 == 0 && od_pick_chance(rng, 2) ? 2 : 1;
@@ -144,7 +144,8 @@ static void draw_wide(od_case *c, od_rng *rng) {
 
 /* More variates than a tile of keys. */
 static void draw_crowd(od_case *c, od_rng *rng) {
-    draw_flat_model(c, od_pick(rng, 1, 2), od_pick_chance(rng, 2) ? 4 : 6, od_pick_edge(rng, 1, 9), rng);
+    const unsigned d_mlp = od_pick_edge(rng, 1, 9), d_head = od_pick_chance(rng, 2) ? 4 : 6;
+    draw_flat_model(c, od_pick(rng, 1, 2), d_head, d_mlp, rng);
     c->config.space_every = od_pick(rng, 1, (unsigned)c->config.n_layer);
     c->variates = od_pick_edge(rng, 65, OD_CASE_MAX_VARIATES);
     add_context(c, 0, od_pick(rng, 1, 3), rng);

@@ -1,6 +1,7 @@
-/* One step away from a case, or a mixture of two: what a fuzzer asks for. A step changes one thing, is repaired to a
- * legal schedule and kept only if the result passes od_case_check, lies in the domain of the contract and costs no
- * more than a generated case or the case that it came from. */
+/* One step away from a case, or a mixture of two: what a fuzzer asks for. A step changes one thing, or at times parts
+ * of the case for those of one that is drawn; it is repaired to a legal schedule and kept only if the result passes
+ * od_case_check, lies in the domain of the contract and costs no more than a generated case or the case that it came
+ * from. */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -36,6 +37,13 @@ static void insert_op(od_case *c, unsigned at, od_op op) {
     c->n_op++;
 }
 
+/* One draw after the other, here and everywhere: compilers differ in which of a call's arguments they evaluate first.
+ */
+static void insert_drawn(od_case *c, unsigned first, od_rng *rng) {
+    const od_op op = draw_op(c, rng);
+    insert_op(c, od_pick(rng, first, c->n_op), op);
+}
+
 static void remove_op(od_case *c, unsigned at) {
     c->n_op--;
     memmove(c->op + at, c->op + at + 1, (c->n_op - at) * sizeof *c->op);
@@ -69,7 +77,7 @@ static void change_op(od_case *c, od_rng *rng) {
 static void change_schedule(od_case *c, od_rng *rng) {
     unsigned i = od_pick(rng, 0, c->n_op - 1), j = od_pick(rng, 0, c->n_op - 1);
     switch (od_pick(rng, 0, 6)) {
-    case 0: insert_op(c, od_pick(rng, 0, c->n_op), draw_op(c, rng)); break;
+    case 0: insert_drawn(c, 0, rng); break;
     case 1: remove_op(c, i); break;
     case 2: insert_op(c, i, c->op[i]); break;
     case 3: {
@@ -215,8 +223,9 @@ static void change_options(od_case *c, od_rng *rng) {
  * the sizes where kernels change their way, which take several changes at once (tests/faults/bench: more variates than
  * a tile of keys, and groups in them; long contexts of several rows; wide products). */
 static void graft(od_case *c, od_rng *rng) {
+    const uint64_t index = od_pick(rng, 0, 3), seed = od_pick_seed(rng);
     od_case fresh;
-    od_case_generate(&fresh, od_pick_seed(rng), od_pick(rng, 0, 3), OD_PROFILE_MIXED);
+    od_case_generate(&fresh, seed, index, OD_PROFILE_MIXED);
     od_case_take(c, &fresh, od_pick_chance(rng, 2) ? OD_PARTS : od_pick(rng, 1, OD_PARTS));
 }
 
@@ -334,13 +343,10 @@ static void add_state(od_case *c, od_rng *rng) {
     for (unsigned i = 0; i < c->n_op; i++)
         if (c->op[i].kind == OD_OP_PREFILL) prefill[n++] = i;
     const unsigned at = prefill[od_pick(rng, 0, n - 1)];
-    const od_op steps = {.kind = OD_OP_DECODE,
-                         .session = c->op[at].session,
-                         .patches = od_pick_size(rng, 1, 8),
-                         .own = od_pick_chance(rng, 3)};
+    od_op steps = {.kind = OD_OP_DECODE, .session = c->op[at].session, .patches = od_pick_size(rng, 1, 8)};
+    steps.own = od_pick_chance(rng, 3);
     insert_op(c, at + 1, steps);
-    for (unsigned more = od_pick(rng, 1, 4); more > 0; more--)
-        insert_op(c, od_pick(rng, at + 1, c->n_op), draw_op(c, rng));
+    for (unsigned more = od_pick(rng, 1, 4); more > 0; more--) insert_drawn(c, at + 1, rng);
 }
 
 void od_case_make_stateful(od_case *c, uint64_t seed) {

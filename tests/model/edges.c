@@ -89,18 +89,21 @@ START_TEST(the_session_profile_is_all_schedules) {
 }
 END_TEST
 
-/* A seed and an index that somebody noted mean what they meant. A domain that is narrowed draws a few cases anew, and
- * then the hash with them: three of the 200 of the default profile since rows of few steps count as alike. */
-START_TEST(older_profiles_are_what_they_were) {
+/* A seed and an index that somebody noted mean what they meant, in a program of whatever compiler: two draws in one
+ * expression would come in the order that it likes. A domain that is narrowed draws a few cases anew, and then the hash
+ * with them: three of the 200 of the default profile since rows of few steps count as alike. */
+START_TEST(profiles_are_what_they_were) {
     static const struct {
         enum od_profile profile;
         unsigned n;
         uint64_t hash;
     } pinned[] = {{OD_PROFILE_DEFAULT, 200, 0xb12527c93a5ca85e},
                   {OD_PROFILE_RATE, 200, 0xaf774e269ebff8eb},
-                  {OD_PROFILE_BASE, 20, 0x65527b626c469d94}};
+                  {OD_PROFILE_BASE, 20, 0x65527b626c469d94},
+                  {OD_PROFILE_BOUNDARY, 200, 0xe47f2235159925c9},
+                  {OD_PROFILE_SESSION, 200, 0x232737e3fd090786}};
     ck_assert_int_eq(OD_CASE_FORMAT, 1);
-    for (size_t k = 0; k < 3; k++) {
+    for (size_t k = 0; k < sizeof pinned / sizeof *pinned; k++) {
         uint64_t hash[200];
         for (unsigned i = 0; i < pinned[k].n; i++) {
             od_case_generate(&c, 1, i, pinned[k].profile);
@@ -108,6 +111,29 @@ START_TEST(older_profiles_are_what_they_were) {
         }
         ck_assert_uint_eq(XXH64(hash, pinned[k].n * sizeof *hash, 0), pinned[k].hash);
     }
+}
+END_TEST
+
+/* As above: a fuzzer's input is mutated and narrowed alike wherever it is replayed. Whoever changes what is drawn
+ * changes the hash. */
+START_TEST(mutants_are_the_same_by_every_compiler) {
+    enum { STEPS = 400 };
+    static od_case other;
+    uint64_t hash[3 * STEPS];
+    od_case_generate(&c, 5, 0, OD_PROFILE_DEFAULT);
+    for (uint64_t i = 0; i < STEPS; i++) {
+        if (i % 8 == 0) od_case_generate(&c, 5, i, OD_PROFILE_DEFAULT);
+        od_case_mutate(&c, i);
+        hash[3 * i] = od_case_hash(&c);
+        od_case_generate(&other, 6, i, OD_PROFILE_MIXED);
+        od_case_cross(&c, &other, i);
+        hash[3 * i + 1] = od_case_hash(&c);
+        other = c;
+        od_case_keep_prefills(&other);
+        od_case_make_stateful(&other, i);
+        hash[3 * i + 2] = od_case_hash(&other);
+    }
+    ck_assert_uint_eq(XXH64(hash, sizeof hash, 0), 0x28709e3c5b51d07d);
 }
 END_TEST
 
@@ -162,15 +188,15 @@ START_TEST(a_case_is_made_stateful_once_and_by_its_seed_alone) {
 }
 END_TEST
 
-/* What takes several changes at once, and what kernels do otherwise: from a plain case it is a step away. */
-START_TEST(mutation_gets_to_large_sizes_in_a_step) {
+/* Sizes at which kernels change their way need several changes at once; one mutation of a plain case reaches each. */
+START_TEST(one_mutation_reaches_large_sizes) {
     enum { STEPS = 6000 };
     unsigned n_wide = 0, n_crowd = 0, n_rows = 0, n_large = 0, n_kept = 0;
     for (uint64_t i = 0; i < STEPS; i++) {
         od_case_init(&c);
         c.op[c.n_op++] = (od_op){.kind = OD_OP_PREFILL, .steps = 16};
         od_case_mutate(&c, i);
-        if (i % 8 == 0) check_good(i);
+        check_good(i);
         bool stepped = false;
         for (unsigned k = 0; k < c.n_op; k++) stepped = stepped || c.op[k].kind == OD_OP_DECODE;
         n_wide += c.config.d_model > 128;
@@ -194,10 +220,11 @@ Suite *suite_edges(void) {
     tcase_add_test(t, the_boundary_profile_draws_every_edge);
     tcase_add_test(t, the_session_profile_is_all_schedules);
     tcase_add_test(t, the_mixed_profile_takes_turns);
-    tcase_add_test(t, older_profiles_are_what_they_were);
+    tcase_add_test(t, profiles_are_what_they_were);
+    tcase_add_test(t, mutants_are_the_same_by_every_compiler);
     tcase_add_test(t, contexts_alone_have_no_steps_and_stay_in_the_domain);
     tcase_add_test(t, a_case_is_made_stateful_once_and_by_its_seed_alone);
-    tcase_add_test(t, mutation_gets_to_large_sizes_in_a_step);
+    tcase_add_test(t, one_mutation_reaches_large_sizes);
     suite_add_tcase(s, t);
     return s;
 }
