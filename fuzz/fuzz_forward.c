@@ -1,9 +1,9 @@
 /* Proves: whatever context libFuzzer makes of the corpus, the fast path answers a forward pass over it as the reference
- * does, bit for bit alike twice, in bounded memory, really on the fast path, and as it does the same series in another
- * batch, order or session.
+ * does, bit for bit alike twice, in bounded memory, really on the fast path, and as it does
+ * when it is played another way.
  *
  * Contexts alone, of one or several sessions: decode steps are fuzz_session's, and left out here. Relations: those that
- * a context can be in, one an input. */
+ * a context can be in, one a case. */
 #include "fuzz/target_case.h"
 
 static void narrow(od_case *c, uint64_t seed) {

@@ -51,7 +51,7 @@ static unsigned add_oracles(const char **argv, unsigned at, const od_night_triag
     char name[OD_CASE_TEXT];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(t->said, "/"), t->said);
     if (od_oracle_find(&number, name, NULL) == OD_OK) mask |= 1u << number;
-    if (!t->said[0] && t->lane != OD_LANE_FORWARD) /* a crash: perhaps in a relation's play */
+    if (!t->said[0]) /* a crash: perhaps in a relation's play */
         mask |= od_oracle_bit(&od_oracle_consistency);
     for (unsigned i = 1; i < OD_ORACLES; i++) { /* the first is always asked */
         if (!(mask >> i & 1) || od_oracle_at(i) == &od_oracle_envelope) continue;

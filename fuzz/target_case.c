@@ -216,9 +216,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) return 0; /* libFuzzer's own first try; a finding there would leave an empty artifact */
     if (!fuzz.ready) get_ready();
     od_fuzz_case(&c, data, size, od_fuzz_base());
-    const uint64_t seed = XXH64(data, size, 0);
-    od_this_target.narrow(&c, seed);
-    if (od_this_target.in_turn) fuzz.judge.setup.relations = od_relations_turn(fuzz.relations, seed);
+    od_this_target.narrow(&c, XXH64(data, size, 0));
+    if (od_this_target.in_turn) fuzz.judge.setup.relations = od_relations_turn(fuzz.relations, od_case_hash(&c));
     record_start(&c, data, size);
     od_judge_case(&v, &fuzz.judge, &c);
     od_feedback_note(&c, &v);

@@ -43,7 +43,8 @@ typedef struct od_target {
     /* Chooses oracles and relations. */
     void (*set_up)(od_judge *j);
 
-    bool in_turn; /* of those relations one an input, by its bytes alone: a play more, where all are a dozen */
+    bool in_turn; /* each case is asked one of those relations, since each costs a whole play; which one follows from
+                   * od_case_hash, so that it is asked again of a finding's file and of a crash that is judged again */
 } od_target;
 
 extern const od_target od_this_target;

@@ -125,6 +125,15 @@ typedef struct od_rerun_parting {
 enum od_status od_explain_rerun(od_rerun_parting *r, const od_script *script, const od_engine_api *fast,
                                 const od_engine_api *process, enum od_rerun which, bool hidden, od_error *e);
 
+/* ---- explain_relate.c: the first tensor that differs between two plays of a relation ------------------------------
+ */
+
+/* Holds one relation (its number, relations.h) again, of those that go bit by bit, and names the first tensor of the
+ * case's own schedule that differs, of one call that of the earliest stage; `again` is true, `index` is that in its
+ * row. Traces are kept, hidden states among them. Errors: an engine's, or OD_NO_MEMORY; e is not NULL. */
+enum od_status od_explain_relation(od_rerun_parting *r, const od_script *script, const od_setup *setup,
+                                   unsigned relation, bool hidden, od_error *e);
+
 /* ---- explain_words.c: each writes one line without a newline into text[size] and returns text -------------------- */
 
 /* "layer 3 (time-wise), first at decode step 5: the fast path is wrong (…), the reference is within 2.1e-08 …" */

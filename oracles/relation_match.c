@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "oracles/evidence.h"
+#include "oracles/explain.h"
 #include "oracles/tolerance.h"
 
 /* The part of a tensor that both plays have: of each row `n` elements, from `was` on in the first, from 0 on in the
@@ -16,16 +16,17 @@ typedef struct piece {
     size_t was, n;
 } piece;
 
-static void note(od_related *out, const od_call_at *at, const char *name) {
+static void note(od_related *out, const od_trace_call *call, const od_call_at *at, const char *name) {
     out->broken = true;
     out->at = *at;
+    out->first = call->at;
     out->cls = od_tensor_classify(name);
     snprintf(out->name, sizeof out->name, "%s", name);
 }
 
-static void note_shape(od_related *out, const od_call_at *at, const char *name) {
+static void note_shape(od_related *out, const od_trace_call *call, const od_call_at *at, const char *name) {
     if (out->broken) return;
-    note(out, at, name);
+    note(out, call, at, name);
     out->misshapen = true;
 }
 
@@ -76,15 +77,17 @@ static bool cut(piece *out, const od_matching *m, const od_place *place, size_t 
     return was->shape[2] == place->whole && is->shape[2] >= place->n && from + place->n <= place->whole;
 }
 
-static void match_bits(od_matching *m, const od_call_at *at, const piece *p, const od_tensor *was,
-                       const od_tensor *is) {
-    const size_t size = od_dtype_size(is->dtype);
+/* Of a call's tensors that differ the one of the earliest stage is kept. */
+static void match_bits(od_matching *m, const od_trace_call *call, const od_call_at *at, const piece *p,
+                       const od_tensor *was, const od_tensor *is) {
+    const size_t size = od_dtype_size(is->dtype), n_layer = m->v->script.model->config.n_layer;
+    if (m->out->broken && od_stage_of(m->out->name, n_layer) <= od_stage_of(is->name, n_layer)) return;
     for (size_t row = 0; row < (size_t)m->v->c.batch * m->v->c.variates; row++) {
         if (m->v->row[row] == OD_NO_ROW) continue;
         const size_t a = (size_t)m->v->row[row] * p->first_row_size + p->was, b = row * p->row_size;
         const char *x = (const char *)was->data + a * size, *y = (const char *)is->data + b * size;
         if (memcmp(x, y, p->n * size) == 0) continue;
-        note(m->out, at, is->name);
+        note(m->out, call, at, is->name);
         m->out->row = (int)row;
         size_t i = 0;
         while (memcmp(x + i * size, y + i * size, size) == 0) i++;
@@ -118,8 +121,8 @@ static void note_step(od_related *out, const od_call_at *at, const od_comparison
     if (cmp->max_abs > last->max_abs || isnan(cmp->max_abs)) last->max_abs = cmp->max_abs;
 }
 
-static enum od_status match_contract(od_matching *m, const od_call_at *at, const piece *p, const od_tensor *was,
-                                     const od_tensor *is, double unit, od_error *e) {
+static enum od_status match_contract(od_matching *m, const od_trace_call *call, const od_call_at *at, const piece *p,
+                                     const od_tensor *was, const od_tensor *is, double unit, od_error *e) {
     const size_t size = od_dtype_size(is->dtype), rows = (size_t)m->v->c.batch * m->v->c.variates;
     enum od_status s = make_room(m, rows * p->n * size, e);
     if (s != OD_OK) return s;
@@ -141,7 +144,7 @@ static enum od_status match_contract(od_matching *m, const od_call_at *at, const
     if (!(share <= m->out->most_share)) m->out->most_share = share;
     if (at->step != OD_STEP_PREFILL) note_step(m->out, at, &cmp);
     if (od_within(share, 1) || m->out->broken) return OD_OK;
-    note(m->out, at, is->name);
+    note(m->out, call, at, is->name);
     m->out->mae = cmp.mae;
     m->out->max_abs = cmp.max_abs;
     m->out->was = cmp.ref_worst;
@@ -154,25 +157,28 @@ static enum od_status match_tensor(od_matching *m, const od_call_at *at, const o
     const enum od_tensor_class cls = od_tensor_classify(is->name);
     const size_t from = place->from + at->call * m->v->script.model->config.patch;
     const bool last = !place->part || from + place->n == place->whole;
-    if ((cls == OD_TENSOR_MEAN && !last) || cls == OD_TENSOR_HIDDEN) return OD_OK; /* hidden: not by steps */
+    if (cls == OD_TENSOR_MEAN && !last) return OD_OK;
+    /* Those are not by steps, and the contract does not reach them. */
+    if (cls == OD_TENSOR_HIDDEN && (place->part || m->contract)) return OD_OK;
     size_t index;
     piece p;
     if (!find_tensor(&index, m, call, is->name)) {
-        note_shape(m->out, at, is->name);
+        note_shape(m->out, call, at, is->name);
         return OD_OK;
     }
     const od_tensor was = od_trace_view(m->first, index);
     if (!cut(&p, m, place, from, &was, is)) {
-        note_shape(m->out, at, is->name);
+        note_shape(m->out, call, at, is->name);
         return OD_OK;
     }
     m->out->compared++;
-    if (m->contract) return match_contract(m, at, &p, &was, is, od_tensor_in_data_space(cls) ? call->unit : 1, e);
-    match_bits(m, at, &p, &was, is);
+    if (m->contract) return match_contract(m, call, at, &p, &was, is, od_tensor_in_data_space(cls) ? call->unit : 1, e);
+    match_bits(m, call, at, &p, &was, is);
     return OD_OK;
 }
 
-/* Nothing is looked for behind the first bit that differs; behind a breach of the contract, how far it goes. */
+/* Nothing is looked for behind the first call with a bit that differs; behind a breach of the contract, how far it
+ * goes. */
 static bool is_done(const od_matching *m) {
     return m->out->broken && (!m->contract || m->out->misshapen);
 }
@@ -185,9 +191,9 @@ enum od_status od_relation_match(void *arg, const od_call_at *at, const od_outpu
     const od_trace_call *call = find_call(m, place, at);
     assert(call);
     enum od_status s = OD_OK;
-    for (size_t i = 0; i < out->n_tensor && s == OD_OK && !is_done(m); i++)
+    for (size_t i = 0; i < out->n_tensor && s == OD_OK && !m->out->misshapen; i++)
         s = match_tensor(m, at, place, call, &out->tensor[i], e);
-    if (s == OD_OK && !m->out->broken && out->n_tensor < call->n) note_shape(m->out, at, "answer");
+    if (s == OD_OK && !m->out->broken && out->n_tensor < call->n) note_shape(m->out, call, at, "answer");
     return s;
 }
 

@@ -75,7 +75,8 @@ typedef struct od_related {
     bool broken;      /* the first tensor that is not as it must be: */
     bool misshapen;   /* it is missing, too many, or of another shape or type; row, index and numbers say nothing */
     unsigned play;
-    od_call_at at; /* of the second play */
+    od_call_at at;    /* of the second play */
+    od_call_at first; /* the same answer in the first one's */
     enum od_tensor_class cls;
     char name[OD_NAME_MAX];
     int row;

@@ -27,7 +27,8 @@ static void finish(float *y, const float *sum, const float *up, const od_product
     }
 }
 
-/* By fault: n values as TF32 keeps them, which the caller frees. */
+/* By fault: n values as TF32 keeps them, which the caller frees; C is compiled without contraction, which would undo
+ * it. */
 static float *rounded(const float *x, size_t n) {
     float *y = malloc(n * sizeof *y);
     for (size_t i = 0; y && i < n; i++) {

@@ -145,9 +145,9 @@ static enum od_status explain_without(const od_judge *j, const od_verdict *v, bo
 
 /* ---- other findings ---------------------------------------------------------------------------------------------- */
 
-static void print_rerun(const od_rerun_parting *r, const od_config *config, const char *after) {
+static void print_rerun(const od_rerun_parting *r, const od_config *config, const char *oracle, const char *how) {
     char stage[40], place[96];
-    printf("determinism: the fast path differs from itself %s, first in %s", after, r->name);
+    printf("%s: the fast path differs from itself %s, first in %s", oracle, how, r->name);
     if (r->stage != SIZE_MAX) printf(" (%s)", od_stage_text(stage, sizeof stage, config, r->stage));
     printf(", %s", od_call_place_text(place, sizeof place, &r->place));
     if (r->again)
@@ -167,7 +167,26 @@ static enum od_status explain_reruns(const od_judge *j, const od_evidence *ev, o
         if (s == OD_OK && !r.found)
             printf("note       no bit differs %s with%s hidden states kept\n", rerun_texts[which], hidden ? "" : "out");
     }
-    if (r.found) print_rerun(&r, &j->script.model->config, rerun_texts[which]);
+    if (r.found) print_rerun(&r, &j->script.model->config, od_oracle_determinism.name, rerun_texts[which]);
+    return s;
+}
+
+/* Relations that go bit by bit: where they first do not hold. */
+static enum od_status explain_relations(const od_judge *j, const od_evidence *ev, od_error *e) {
+    enum od_status s = OD_OK;
+    for (unsigned i = 0; i < OD_RELATIONS && s == OD_OK; i++) {
+        const od_relation *relation = od_relation_at(i);
+        if (!ev->related[i].broken || ev->related[i].misshapen || relation->contract) continue;
+        od_rerun_parting r = {0};
+        char how[96];
+        snprintf(how, sizeof how, "where %s is asked", relation->name);
+        for (int hidden = 1; hidden >= 0 && s == OD_OK && !r.found; hidden--) {
+            s = od_explain_relation(&r, &j->script, &j->setup, i, hidden, e);
+            if (s == OD_OK && !r.found)
+                printf("note       %s holds with%s hidden states kept\n", relation->name, hidden ? "" : "out");
+        }
+        if (r.found) print_rerun(&r, &j->script.model->config, od_oracle_consistency.name, how);
+    }
     return s;
 }
 
@@ -206,6 +225,7 @@ static int explain(od_judge *j, const od_verdict *v, const char *path, const od_
         if (parted) code = OD_EXIT_FINDING;
         od_explanation_free(&x);
         if (s == OD_OK) s = explain_reruns(j, ev, &e);
+        if (s == OD_OK) s = explain_relations(j, ev, &e);
     }
     explain_others(v);
     if (s != OD_OK) {

@@ -167,6 +167,7 @@ def judge_says(place, line):
         f.write(f"""#!/bin/sh
 [ "$1" = run ] || exec {ORACLE_DIFF} "$@"
 line='{line}'
+echo "$*" >>"$0.runs"
 [ -n "$line" ] || kill -SEGV $$
 while [ "$1" != --json ]; do shift; done
 echo "$line" >"$2"
@@ -193,6 +194,16 @@ def what_judging_again_says_is_what_counts(place):
         assert (told, event["status"]) == (signature, status), (name, event)
         for folder in ("findings", "errors"):
             assert files(os.path.join(out, folder)) == ([event["file"]] if folder == kept else []), (name, folder)
+
+
+@check
+def a_crash_of_any_lane_is_judged_with_the_relations(place):
+    """It may have come in a relation's play: all targets ask some."""
+    judge_says(place, '{"type":"case","oracles":[],"signature":"%s","verdict":"FINDING","recheck":{"flaky":false}}' % FOUND)
+    exits(place.night(6, "--shrink-runs", "0", FAKE="crash,ok"), 1, "lane forward ended: crash")
+    with open(place.path("bin/oracle-diff.runs"), encoding="utf-8") as f:
+        judged = [line for line in f if "--isolate" in line]
+    assert judged and all("--only consistency" in line for line in judged), judged
 
 
 @check

@@ -390,6 +390,17 @@ START_TEST(relations_have_names_of_their_own) {
 }
 END_TEST
 
+START_TEST(relations_take_turns) {
+    const unsigned set = 1u << 1 | 1u << 4 | 1u << 11;
+    static const unsigned due[] = {1, 4, 11};
+    for (uint64_t turn = 0; turn < 7; turn++) {
+        ck_assert_uint_eq(od_relations_turn(set, turn), 1u << due[turn % 3]);
+        ck_assert_uint_eq(od_relations_turn(set, UINT64_MAX - turn), 1u << due[(UINT64_MAX - turn) % 3]);
+        ck_assert_uint_eq(od_relations_turn(1u << 4, turn), 1u << 4);
+    }
+}
+END_TEST
+
 Suite *suite_consistency(void) {
     Suite *s = suite_create("consistency");
     TCase *t = tcase_create("consistency");
@@ -414,6 +425,7 @@ Suite *suite_consistency(void) {
     tcase_add_test(t, variates_are_mirrored_within_their_group);
     tcase_add_test(t, a_breach_of_the_contract_is_measured_step_by_step);
     tcase_add_test(t, relations_have_names_of_their_own);
+    tcase_add_test(t, relations_take_turns);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,4 +1,4 @@
-/* Where a call stands in its session, and what a rerun of one engine changes first. */
+/* Where a call stands in its session, and what a rerun of one engine, or a relation's second play, changes first. */
 #include <string.h>
 
 #include "oracles/explain.h"
@@ -81,6 +81,34 @@ START_TEST(the_first_tensor_that_a_rerun_changes_is_named) {
 }
 END_TEST
 
+START_TEST(the_first_tensor_in_which_a_relation_s_plays_differ_is_named) {
+    const od_setup setup = {.ref = fake_ref(), .fast = fake_fast()};
+    od_rerun_parting r;
+    od_error e = {0};
+    unsigned graph;
+    ck_assert_int_eq(od_relation_find(&graph, "graph", &e), OD_OK); /* its second play is on a new engine */
+    ck_assert_int_eq(od_script_create(&script, &c, &e), OD_OK);
+    ck_assert_int_eq(od_explain_relation(&r, &script, &setup, graph, true, &e), OD_OK);
+    ck_assert(!r.found);
+    fake_fast_knobs = (fake_knobs){.drift_engines = true};
+    ck_assert_int_eq(od_explain_relation(&r, &script, &setup, graph, true, &e), OD_OK);
+    ck_assert(r.found && r.again);
+    ck_assert_str_eq(r.name, "scaler_loc"); /* the first that is computed, not the first that is given */
+    ck_assert_uint_eq(r.stage, OD_STAGE_SCALER);
+    ck_assert_uint_eq(r.place.at.op, 0);
+    ck_assert_uint_eq(r.place.n_patch, 2);
+    ck_assert_double_ne(r.was, r.is);
+    fake_fast_knobs = (fake_knobs){.drift_engines = true, .drift_late = true};
+    ck_assert_int_eq(od_explain_relation(&r, &script, &setup, graph, false, &e), OD_OK);
+    ck_assert_str_eq(r.name, "mean");                  /* a later call's scaler comes after it */
+    fake_fast_knobs = (fake_knobs){.fail_engines = 1}; /* the second one */
+    ck_assert_int_eq(od_explain_relation(&r, &script, &setup, graph, true, &e), OD_NO_MEMORY);
+    ck_assert(!r.found && e.text[0]);
+    ck_assert_uint_eq(fake_fast_knobs.n_live, 0);
+    ck_assert(!script.c->options.hidden); /* the case is as it was */
+}
+END_TEST
+
 Suite *suite_rerun(void) {
     Suite *s = suite_create("rerun");
     TCase *t = tcase_create("rerun");
@@ -88,6 +116,7 @@ Suite *suite_rerun(void) {
     tcase_set_timeout(t, 60);
     tcase_add_test(t, places_count_from_each_session_s_prefill);
     tcase_add_test(t, the_first_tensor_that_a_rerun_changes_is_named);
+    tcase_add_test(t, the_first_tensor_in_which_a_relation_s_plays_differ_is_named);
     suite_add_tcase(s, t);
     return s;
 }
