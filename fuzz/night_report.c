@@ -146,7 +146,7 @@ static void put_rest(FILE *f, const od_night_totals *t) {
         if (!asked) fprintf(f, "- lane %s\n", od_night_lane_name(lane));
     }
     fprintf(f, "- trained weights: generated cases have random ones\n"
-               "- speed; of the relations more than one a case in random and forward (oracle-diff replay asks all)\n"
+               "- speed; of the relations more than one a case in random and forward, four in session, three in modes\n"
                "- the parsers of bytes (fuzz_model, fuzz_case, fuzz_series): docs/fuzzing.md\n"
                "- what the canary does not show: it is one fault, met in the lane random's way\n");
     if (t->untriaged) fprintf(f, "- %llu raw findings, for want of time\n", (unsigned long long)t->untriaged);

@@ -166,7 +166,8 @@ static void change_groups(od_case *c, od_rng *rng) {
         memset(c->group, 0, sizeof c->group);
         c->n_group = 0;
     } else {
-        c->group[od_pick(rng, 0, c->n_group - 1)] = (int32_t)od_pick(rng, 0, 3);
+        const int32_t id = (int32_t)od_pick(rng, 0, 3);
+        c->group[od_pick(rng, 0, c->n_group - 1)] = id;
     }
 }
 

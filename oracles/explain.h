@@ -1,6 +1,6 @@
 /* Where two engines part. The reference, the fast path and the arbiter (float64) are walked side by side, a call at a
  * time, with hidden states: a tensor is compared while its engine still holds it, and what stays of it is one cell of
- * a heat map. No trace is kept, however long the schedule.
+ * a heat map. No trace is kept, however long the schedule (but for a relation, od_explain_relation).
  *
  * Float32 engines differ nearly everywhere, by rounding. A tensor parts where that is no explanation, by the bounds of
  * tolerance.h and no others:
@@ -17,11 +17,6 @@
 
 #include "oracles/evidence.h"
 
-/* Stages of a call in order of execution, for a model of L layers. */
-enum { OD_STAGE_SCALER, OD_STAGE_LAYER /* of layer 0; layer i stands i behind it */ };
-size_t od_stage_head(size_t n_layer);                 /* df, loc, scale, probs */
-size_t od_stage_mean(size_t n_layer);                 /* the mean forecast, the last */
-size_t od_stage_of(const char *name, size_t n_layer); /* of a tensor; SIZE_MAX for one that no engine should give */
 char *od_stage_text(char *text, size_t size, const od_config *config, size_t stage); /* "layer 3 time"; returns text */
 
 /* A call, as people count. */
@@ -115,8 +110,10 @@ typedef struct od_rerun_parting {
     char name[OD_NAME_MAX];
     size_t stage; /* SIZE_MAX: no output of the model */
     bool again;   /* the second look found a difference in that tensor, too */
+    size_t row;   /* of the case, that `index` counts in; SIZE_MAX: it counts in the whole tensor */
     size_t index; /* its first place, and the values there */
     double was, is;
+    char why[120]; /* od_explain_relation: why nothing was found */
 } od_rerun_parting;
 
 /* Plays the schedule and plays it again as `which` says, twice: for the hashes of all tensors, of which the first that
@@ -129,8 +126,9 @@ enum od_status od_explain_rerun(od_rerun_parting *r, const od_script *script, co
  */
 
 /* Holds one relation (its number, relations.h) again, of those that go bit by bit, and names the first tensor of the
- * case's own schedule that differs, of one call that of the earliest stage; `again` is true, `index` is that in its
- * row. Traces are kept, hidden states among them. Errors: an engine's, or OD_NO_MEMORY; e is not NULL. */
+ * case's own schedule that differs, of one call that of the earliest stage; `again` is true. The traces of both first
+ * plays are kept, the fast path's with hidden states. Errors: an engine's, where nothing was found before it, or
+ * OD_NO_MEMORY; e is not NULL. */
 enum od_status od_explain_relation(od_rerun_parting *r, const od_script *script, const od_setup *setup,
                                    unsigned relation, bool hidden, od_error *e);
 

@@ -1,5 +1,6 @@
 /* The first tensor in which a relation's second play differs from the first one (explain.h): the relation is held once
  * more, with hidden states. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,10 +19,20 @@ static void fill(od_rerun_parting *r, const od_script *script, const od_related 
                             .again = true,
                             .place = od_call_place_of(script, &related->first),
                             .stage = od_stage_of(related->name, script->model->config.n_layer),
+                            .row = (size_t)related->first_row,
                             .index = related->index,
                             .was = related->was,
                             .is = related->is};
     memcpy(r->name, related->name, sizeof r->name);
+}
+
+static void tell_why(od_rerun_parting *r, const od_related *related) {
+    if (related->broken)
+        snprintf(r->why, sizeof r->why, "a tensor is missing, or of another shape");
+    else if (related->outside[0])
+        snprintf(r->why, sizeof r->why, "not played: %.80s", related->outside);
+    else
+        snprintf(r->why, sizeof r->why, related->compared > 0 ? "it holds" : "nothing was compared");
 }
 
 enum od_status od_explain_relation(od_rerun_parting *r, const od_script *script, const od_setup *setup,
@@ -44,11 +55,13 @@ enum od_status od_explain_relation(od_rerun_parting *r, const od_script *script,
     const od_related *related = &ev->related[relation];
     const od_attempt *failed = failed_run(ev, related);
     enum od_status s = OD_OK;
-    if (failed) {
+    if (related->broken && !related->misshapen) { /* whatever became of the play behind it */
+        fill(r, script, related);
+    } else if (failed) {
         s = failed->status;
         *e = failed->error;
-    } else if (related->broken && !related->misshapen) {
-        fill(r, script, related);
+    } else {
+        tell_why(r, related);
     }
     od_evidence_free(ev);
     free(ev);

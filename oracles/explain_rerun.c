@@ -41,7 +41,8 @@ static enum od_status match_hashes(void *arg, const od_call_at *at, const od_out
         if (found || (p->next < p->n_hash && p->hash[p->next] == XXH64(t->data, od_tensor_bytes(t), 0))) continue;
         const size_t stage = od_stage_of(t->name, p->script->model->config.n_layer);
         if (r->found && r->stage <= stage) continue;
-        *r = (od_rerun_parting){.found = true, .place = od_call_place_of(p->script, at), .stage = stage};
+        *r = (od_rerun_parting){
+            .found = true, .place = od_call_place_of(p->script, at), .stage = stage, .row = SIZE_MAX};
         memcpy(r->name, t->name, sizeof r->name);
     }
     return OD_OK;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "oracles/explain.h"
+#include "oracles/evidence.h"
 #include "oracles/tolerance.h"
 
 /* The part of a tensor that both plays have: of each row `n` elements, from `was` on in the first, from 0 on in the
@@ -82,6 +82,7 @@ static void match_bits(od_matching *m, const od_trace_call *call, const od_call_
                        const od_tensor *was, const od_tensor *is) {
     const size_t size = od_dtype_size(is->dtype), n_layer = m->v->script.model->config.n_layer;
     if (m->out->broken && od_stage_of(m->out->name, n_layer) <= od_stage_of(is->name, n_layer)) return;
+    m->out->compared++;
     for (size_t row = 0; row < (size_t)m->v->c.batch * m->v->c.variates; row++) {
         if (m->v->row[row] == OD_NO_ROW) continue;
         const size_t a = (size_t)m->v->row[row] * p->first_row_size + p->was, b = row * p->row_size;
@@ -89,6 +90,7 @@ static void match_bits(od_matching *m, const od_trace_call *call, const od_call_
         if (memcmp(x, y, p->n * size) == 0) continue;
         note(m->out, call, at, is->name);
         m->out->row = (int)row;
+        m->out->first_row = m->v->row[row];
         size_t i = 0;
         while (memcmp(x + i * size, y + i * size, size) == 0) i++;
         m->out->index = i;
@@ -171,8 +173,10 @@ static enum od_status match_tensor(od_matching *m, const od_call_at *at, const o
         note_shape(m->out, call, at, is->name);
         return OD_OK;
     }
-    m->out->compared++;
-    if (m->contract) return match_contract(m, call, at, &p, &was, is, od_tensor_in_data_space(cls) ? call->unit : 1, e);
+    if (m->contract) {
+        m->out->compared++;
+        return match_contract(m, call, at, &p, &was, is, od_tensor_in_data_space(cls) ? call->unit : 1, e);
+    }
     match_bits(m, call, at, &p, &was, is);
     return OD_OK;
 }

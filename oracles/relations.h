@@ -79,8 +79,8 @@ typedef struct od_related {
     od_call_at first; /* the same answer in the first one's */
     enum od_tensor_class cls;
     char name[OD_NAME_MAX];
-    int row;
-    size_t index; /* in the row; bit by bit only */
+    int row, first_row; /* of the second play, and of the first; bit by bit only */
+    size_t index;       /* in the row; bit by bit only */
     double was, is;
     double mae, max_abs;                    /* of that tensor, in model space; contract only */
     double most_share;                      /* of the contract, that any tensor used */

@@ -146,3 +146,24 @@ enum od_status od_trace_match(void *arg, const od_call_at *at, const od_outputs 
     }
     return OD_OK;
 }
+
+size_t od_stage_head(size_t n_layer) {
+    return OD_STAGE_LAYER + n_layer;
+}
+
+size_t od_stage_mean(size_t n_layer) {
+    return OD_STAGE_LAYER + n_layer + 1;
+}
+
+size_t od_stage_of(const char *name, size_t n_layer) {
+    switch (od_tensor_classify(name)) {
+    case OD_TENSOR_SCALER: return OD_STAGE_SCALER;
+    case OD_TENSOR_MEAN: return od_stage_mean(n_layer);
+    case OD_TENSORS: return SIZE_MAX;
+    case OD_TENSOR_HIDDEN: {
+        const size_t layer = strtoul(name + strlen("hidden."), NULL, 10);
+        return layer < n_layer ? OD_STAGE_LAYER + layer : SIZE_MAX;
+    }
+    default: return od_stage_head(n_layer);
+    }
+}

@@ -41,6 +41,11 @@ typedef struct od_script {
     od_spent *spent; /* borrowed: players add what calls of their engines take; NULL: nobody asks */
 } od_script;
 
+/* Stages of a call in order of execution, for a model of L layers. */
+enum { OD_STAGE_SCALER, OD_STAGE_LAYER /* of layer 0; layer i stands i behind it */ };
+size_t od_stage_head(size_t n_layer);                 /* df, loc, scale, probs */
+size_t od_stage_mean(size_t n_layer);                 /* the mean forecast, the last */
+size_t od_stage_of(const char *name, size_t n_layer); /* of a tensor; SIZE_MAX for one that no engine should give */
 /* Builds the case's model and series; spent is NULL. c is borrowed and must outlive *s. On error *s is empty. */
 enum od_status od_script_create(od_script *s, od_case *c, od_error *e);
 void od_script_destroy(od_script *s); /* a zeroed one is fine */

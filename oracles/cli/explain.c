@@ -150,8 +150,10 @@ static void print_rerun(const od_rerun_parting *r, const od_config *config, cons
     printf("%s: the fast path differs from itself %s, first in %s", oracle, how, r->name);
     if (r->stage != SIZE_MAX) printf(" (%s)", od_stage_text(stage, sizeof stage, config, r->stage));
     printf(", %s", od_call_place_text(place, sizeof place, &r->place));
+    if (r->again && r->row != SIZE_MAX) printf(": row %zu", r->row);
     if (r->again)
-        printf(": [%zu] was %.9g, is %.9g\n", r->index, od_unsigned_nan(r->was), od_unsigned_nan(r->is));
+        printf("%s [%zu] was %.9g, is %.9g\n", r->row != SIZE_MAX ? "" : ":", r->index, od_unsigned_nan(r->was),
+               od_unsigned_nan(r->is));
     else
         printf("; at a second look that tensor was the same: it is not the same each time\n");
 }
@@ -162,40 +164,54 @@ static enum od_status explain_reruns(const od_judge *j, const od_evidence *ev, o
     if (which == OD_RERUNS) return OD_OK;
     od_rerun_parting r = {0};
     enum od_status s = OD_OK;
-    for (int hidden = 1; hidden >= 0 && s == OD_OK && !r.found; hidden--) {
+    for (int hidden = 1; hidden >= 0 && !r.found; hidden--) {
         s = od_explain_rerun(&r, &j->script, j->setup.fast, j->setup.process, (enum od_rerun)which, hidden, e);
-        if (s == OD_OK && !r.found)
+        if (s != OD_OK && hidden)
+            printf("note       no rerun with hidden states: %s\n", e->text);
+        else if (s == OD_OK && !r.found)
             printf("note       no bit differs %s with%s hidden states kept\n", rerun_texts[which], hidden ? "" : "out");
     }
     if (r.found) print_rerun(&r, &j->script.model->config, od_oracle_determinism.name, rerun_texts[which]);
     return s;
 }
 
-/* Relations that go bit by bit: where they first do not hold. */
-static enum od_status explain_relations(const od_judge *j, const od_evidence *ev, od_error *e) {
-    enum od_status s = OD_OK;
-    for (unsigned i = 0; i < OD_RELATIONS && s == OD_OK; i++) {
+/* Relations that go bit by bit: where they first do not hold. True where each that is a finding was named
+ * so. */
+static bool explain_relations(const od_judge *j, const od_evidence *ev, enum od_status *failed, od_error *e) {
+    unsigned n = 0, n_named = 0;
+    for (unsigned i = 0; i < OD_RELATIONS; i++) {
         const od_relation *relation = od_relation_at(i);
-        if (!ev->related[i].broken || ev->related[i].misshapen || relation->contract) continue;
+        const od_related *related = &ev->related[i];
+        if (!related->asked || od_related_outcome(related) != OD_FINDING) continue;
+        n++;
+        if (!related->broken || related->misshapen || relation->contract) continue;
         od_rerun_parting r = {0};
+        od_error why = {0};
+        enum od_status s = OD_OK;
+        for (int hidden = 1; hidden >= 0 && !r.found; hidden--) {
+            s = od_explain_relation(&r, &j->script, &j->setup, i, hidden, &why);
+            if (!r.found && (hidden || s == OD_OK))
+                printf("note       %s with%s hidden states: %s\n", relation->name, hidden ? "" : "out",
+                       s == OD_OK ? r.why : why.text);
+        }
         char how[96];
         snprintf(how, sizeof how, "where %s is asked", relation->name);
-        for (int hidden = 1; hidden >= 0 && s == OD_OK && !r.found; hidden--) {
-            s = od_explain_relation(&r, &j->script, &j->setup, i, hidden, e);
-            if (s == OD_OK && !r.found)
-                printf("note       %s holds with%s hidden states kept\n", relation->name, hidden ? "" : "out");
-        }
         if (r.found) print_rerun(&r, &j->script.model->config, od_oracle_consistency.name, how);
+        n_named += r.found;
+        if (s != OD_OK && *failed == OD_OK) {
+            *failed = s;
+            *e = why;
+        }
     }
-    return s;
+    return n > 0 && n_named == n;
 }
 
-/* Findings that are not of values have no tensor to name. */
-static void explain_others(const od_verdict *v) {
+/* Findings that are not of values have no tensor to name; those of relations may have one (`named`). */
+static void explain_others(const od_verdict *v, bool named) {
     for (unsigned i = 0; i < OD_ORACLES; i++) {
         const od_oracle *oracle = od_oracle_at(i);
         if (oracle == &od_oracle_accuracy || oracle == &od_oracle_finite || oracle == &od_oracle_determinism ||
-            oracle == &od_oracle_envelope)
+            oracle == &od_oracle_envelope || (oracle == &od_oracle_consistency && named))
             continue;
         if (has_finding(v, oracle))
             printf("%s: %s%s\n", oracle->name,
@@ -216,6 +232,7 @@ static int explain(od_judge *j, const od_verdict *v, const char *path, const od_
     if (!args->quiet) printf("case       %s (%016llx)\n", path, (unsigned long long)v->hash);
     if (!args->quiet || code != OD_EXIT_PASS) print_verdict(v);
     enum od_status s = OD_OK;
+    bool named = false;
     if (ev && ev->ref_run.status == OD_OK && ev->fast_run.ran && ev->fast_run.status == OD_OK) {
         od_explanation x;
         s = walk(&x, j, v, &e);
@@ -225,9 +242,9 @@ static int explain(od_judge *j, const od_verdict *v, const char *path, const od_
         if (parted) code = OD_EXIT_FINDING;
         od_explanation_free(&x);
         if (s == OD_OK) s = explain_reruns(j, ev, &e);
-        if (s == OD_OK) s = explain_relations(j, ev, &e);
+        named = explain_relations(j, ev, &s, &e);
     }
-    explain_others(v);
+    explain_others(v, named);
     if (s != OD_OK) {
         const int failed = od_complain(&e);
         if (code != OD_EXIT_FINDING) code = failed;

@@ -301,8 +301,10 @@ START_TEST(random_damage_never_reads_outside) {
     unsigned taken = 0, refused = 0;
     for (int round = 0; round < 20000; round++) {
         span s = make(header, 37);
-        for (uint64_t n = od_rng_range(&rng, 1, 3); n > 0; n--)
-            s.bytes[od_rng_range(&rng, 0, s.size - 1)] = (unsigned char)bytes[od_rng_range(&rng, 0, sizeof bytes - 1)];
+        for (uint64_t n = od_rng_range(&rng, 1, 3); n > 0; n--) {
+            const uint64_t at = od_rng_range(&rng, 0, s.size - 1);
+            s.bytes[at] = (unsigned char)bytes[od_rng_range(&rng, 0, sizeof bytes - 1)];
+        }
         od_safetensors st;
         if (od_safetensors_parse(&st, s.bytes, s.size, "FILE", NULL) == OD_OK) {
             double sum = 0;

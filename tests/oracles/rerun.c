@@ -100,12 +100,28 @@ START_TEST(the_first_tensor_in_which_a_relation_s_plays_differ_is_named) {
     ck_assert_double_ne(r.was, r.is);
     fake_fast_knobs = (fake_knobs){.drift_engines = true, .drift_late = true};
     ck_assert_int_eq(od_explain_relation(&r, &script, &setup, graph, false, &e), OD_OK);
-    ck_assert_str_eq(r.name, "mean");                  /* a later call's scaler comes after it */
+    ck_assert_str_eq(r.name, "mean"); /* a later call's scaler comes after it */
+    ck_assert_uint_lt(r.row, 2);
     fake_fast_knobs = (fake_knobs){.fail_engines = 1}; /* the second one */
     ck_assert_int_eq(od_explain_relation(&r, &script, &setup, graph, true, &e), OD_NO_MEMORY);
     ck_assert(!r.found && e.text[0]);
     ck_assert_uint_eq(fake_fast_knobs.n_live, 0);
     ck_assert(!script.c->options.hidden); /* the case is as it was */
+}
+END_TEST
+
+START_TEST(why_nothing_was_found_is_told) {
+    const od_setup setup = {.ref = fake_ref(), .fast = fake_fast()};
+    od_rerun_parting r;
+    od_error e = {0};
+    unsigned graph, batch;
+    ck_assert_int_eq(od_relation_find(&graph, "graph", &e), OD_OK);
+    ck_assert_int_eq(od_relation_find(&batch, "batch", &e), OD_OK);
+    ck_assert_int_eq(od_script_create(&script, &c, &e), OD_OK);
+    ck_assert_int_eq(od_explain_relation(&r, &script, &setup, graph, true, &e), OD_OK);
+    ck_assert_str_eq(r.why, "it holds");
+    ck_assert_int_eq(od_explain_relation(&r, &script, &setup, batch, true, &e), OD_OK); /* the case has one row */
+    ck_assert_str_eq(r.why, "not played: batch 1");
 }
 END_TEST
 
@@ -117,6 +133,7 @@ Suite *suite_rerun(void) {
     tcase_add_test(t, places_count_from_each_session_s_prefill);
     tcase_add_test(t, the_first_tensor_that_a_rerun_changes_is_named);
     tcase_add_test(t, the_first_tensor_in_which_a_relation_s_plays_differ_is_named);
+    tcase_add_test(t, why_nothing_was_found_is_told);
     suite_add_tcase(s, t);
     return s;
 }
