@@ -1,6 +1,5 @@
 /* Proves: whatever context libFuzzer makes of the corpus, the fast path answers a forward pass over it as the reference
- * does, bit for bit alike twice, in bounded memory, really on the fast path, and as it does
- * when it is played another way.
+ * does, bit for bit alike twice, in bounded memory, really on the fast path, and as it does when played another way.
  *
  * Contexts alone, of one or several sessions: decode steps are fuzz_session's, and left out here. Relations: those that
  * a context can be in, one a case. */

@@ -37,8 +37,7 @@ static void insert_op(od_case *c, unsigned at, od_op op) {
     c->n_op++;
 }
 
-/* One draw after the other, here and everywhere: compilers differ in which of a call's arguments they evaluate first.
- */
+/* One draw a statement, here and everywhere: which of a call's arguments comes first is the compiler's choice. */
 static void insert_drawn(od_case *c, unsigned first, od_rng *rng) {
     const od_op op = draw_op(c, rng);
     insert_op(c, od_pick(rng, first, c->n_op), op);

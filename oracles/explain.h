@@ -122,12 +122,11 @@ typedef struct od_rerun_parting {
 enum od_status od_explain_rerun(od_rerun_parting *r, const od_script *script, const od_engine_api *fast,
                                 const od_engine_api *process, enum od_rerun which, bool hidden, od_error *e);
 
-/* ---- explain_relate.c: the first tensor that differs between two plays of a relation ------------------------------
- */
+/* ---- explain_relate.c: the first tensor that differs between two plays of a relation ----------------------------- */
 
 /* Holds one relation (its number, relations.h) again, of those that go bit by bit, and names the first tensor of the
- * case's own schedule that differs, of one call that of the earliest stage; `again` is true. The traces of both first
- * plays are kept, the fast path's with hidden states. Errors: an engine's, where nothing was found before it, or
+ * case's own schedule that differs, of one call that of the earliest stage; `again` is true. The engines'
+ * first plays are kept whole, hidden states among them. Errors: an engine's, where nothing was found before it, or
  * OD_NO_MEMORY; e is not NULL. */
 enum od_status od_explain_relation(od_rerun_parting *r, const od_script *script, const od_setup *setup,
                                    unsigned relation, bool hidden, od_error *e);

@@ -175,8 +175,7 @@ static enum od_status explain_reruns(const od_judge *j, const od_evidence *ev, o
     return s;
 }
 
-/* Relations that go bit by bit: where they first do not hold. True where each that is a finding was named
- * so. */
+/* Relations that go bit by bit: where they first do not hold. True where each that is a finding was named so. */
 static bool explain_relations(const od_judge *j, const od_evidence *ev, enum od_status *failed, od_error *e) {
     unsigned n = 0, n_named = 0;
     for (unsigned i = 0; i < OD_RELATIONS; i++) {
