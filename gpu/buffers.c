@@ -89,16 +89,24 @@ static enum od_status free_all(od_engine *en, void **buffers, size_t n, od_error
     return status;
 }
 
-static enum od_status upload_table(od_engine *en, float **out, const double *table, size_t n, const char *what,
-                                   od_error *e) {
-    float *rounded = od_heap_alloc(&en->heap, n, sizeof *rounded, what, e);
+/* Tables of float64 rounded to float32, in one piece of memory on the device. */
+static enum od_status upload_tables(od_engine *en, float *tables[3], const double *const exact[3],
+                                    const size_t count[3], od_error *e) {
+    static const char *const names[3] = {"cosines", "sines", "xpos"};
+    const size_t total = count[0] + count[1] + count[2];
+    float *rounded = od_heap_alloc(&en->heap, total, sizeof *rounded, "rotary tables", e);
     if (!rounded) return OD_NO_MEMORY;
-    for (size_t i = 0; i < n; i++) rounded[i] = (float)table[i];
-    enum od_status status = en->ops->alloc(en->dev, (void **)out, n * sizeof *rounded, what, e);
-    if (!status) status = en->ops->upload(en->dev, *out, rounded, n * sizeof *rounded, e);
-    if (!status) status = en->ops->sync(en->dev, e);
+    od_slice slices[3];
+    for (int i = 0; i < 3; i++) slices[i] = (od_slice){(void **)&tables[i], count[i] * sizeof *rounded, names[i]};
+    enum od_status status = en->ops->alloc_many(en->dev, slices, 3, e);
+    float *to = rounded;
+    for (int i = 0; i < 3 && !status; to += count[i++]) {
+        for (size_t j = 0; j < count[i]; j++) to[j] = (float)exact[i][j];
+        status = en->ops->upload(en->dev, tables[i], to, count[i] * sizeof *to, e);
+    }
+    enum od_status synced = en->ops->sync(en->dev, status ? NULL : e); /* copies may still be reading */
     od_heap_free(&en->heap, rounded);
-    return status;
+    return status ? status : synced;
 }
 
 static enum od_status make_tables(od_engine *en, float *tables[3], size_t n_position, od_error *e) {
@@ -106,10 +114,10 @@ static enum od_status make_tables(od_engine *en, float *tables[3], size_t n_posi
     const od_config *c = &en->model->config;
     enum od_status status = od_rope_create(&rope, c->d_model / c->n_head, n_position, &en->heap, e);
     if (status) return status;
-    status = upload_table(en, &tables[0], rope.cosine, n_position * rope.half, "cosines", e);
-    if (!status) status = upload_table(en, &tables[1], rope.sine, n_position * rope.half, "sines", e);
     const size_t n_xpos = 2 * n_position - 1 - OD_FAULT_WHEN(XPOS_SHORT, n_position > 1);
-    if (!status) status = upload_table(en, &tables[2], rope.xpos, n_xpos * rope.half, "xpos", e);
+    const double *const exact[3] = {rope.cosine, rope.sine, rope.xpos};
+    const size_t count[3] = {n_position * rope.half, n_position * rope.half, n_xpos * rope.half};
+    status = upload_tables(en, tables, exact, count, e);
     od_rope_destroy(&rope, &en->heap);
     return status;
 }

@@ -113,9 +113,10 @@ static enum od_status rehearse(od_engine *en, const od_shape *shape, const od_si
     for (size_t i = 0; i < en->n_rehearsed; i++)
         if (memcmp(&en->rehearsed[i], shape, sizeof *shape) == 0) return OD_OK;
     if (en->n_rehearsed == OD_REHEARSALS) return OD_OK;
-    for (int i = 0; i < OD_SCRATCH_COUNT && !status; i++)
-        if (en->scratch[i])
-            status = en->ops->fill(en->dev, en->scratch[i], FINITE, od_scratch_bytes(en, i, en->n_token), e);
+    for (int i = 0; i < OD_SCRATCH_COUNT && !status; i++) {
+        const od_fill fill = {en->scratch[i], od_scratch_bytes(en, i, en->n_token), FINITE};
+        if (fill.to) status = en->ops->fill(en->dev, &fill, 1, e);
+    }
     en->ops->rehearse(en->dev, true);
     if (!status) status = forward(en, shape, sizes, e);
     en->ops->rehearse(en->dev, false);

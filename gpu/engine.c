@@ -129,9 +129,9 @@ static enum od_status session_reset(od_session *s, od_error *e) {
     const size_t bytes =
         od_config_time_layers(&en->model->config) * s->rows * s->key_patch * en->model->config.d_model * sizeof(float);
     if (!bytes) return OD_OK;
-    enum od_status status = en->ops->fill(en->dev, s->kept[OD_KEPT_KEY], OD_POISON_BYTE, bytes, e);
-    if (!status) status = en->ops->fill(en->dev, s->kept[OD_KEPT_CACHED], OD_POISON_BYTE, bytes, e);
-    return status;
+    const od_fill fills[] = {{s->kept[OD_KEPT_KEY], bytes, OD_POISON_BYTE},
+                             {s->kept[OD_KEPT_CACHED], bytes, OD_POISON_BYTE}};
+    return en->ops->fill(en->dev, fills, 2, e);
 }
 
 static void engine_stats(od_engine *en, od_stats *out) {

@@ -3,21 +3,25 @@
 
 #include "gpu/engine.h"
 
-static enum od_status fill_scratch(od_engine *en, od_error *e) {
-    enum od_status status = OD_OK;
-    for (int i = 0; i < OD_SCRATCH_COUNT && !status; i++) {
-        const size_t bytes = od_scratch_bytes(en, i, en->n_token);
-        if (en->scratch[i] && bytes) status = en->ops->fill(en->dev, en->scratch[i], OD_POISON_BYTE, bytes, e);
+/* Into fills, room for OD_SCRATCH_COUNT; how many they are. */
+static size_t scratch_fills(const od_engine *en, od_fill *fills) {
+    size_t n = 0;
+    for (int i = 0; i < OD_SCRATCH_COUNT; i++) {
+        const size_t bytes = en->scratch[i] ? od_scratch_bytes(en, i, en->n_token) : 0;
+        if (bytes) fills[n++] = (od_fill){.to = en->scratch[i], .bytes = bytes, .byte = OD_POISON_BYTE};
     }
-    return status;
+    return n;
 }
 
 /* Before the scratch is overwritten the guard bands are looked at: on a GPU that is too slow to do after each call. */
 enum od_status od_engine_poison(od_engine *en, od_error *e) {
+    od_fill fills[OD_SCRATCH_COUNT + 1];
     enum od_status status = en->ops->check(en->dev, e);
-    if (!status) status = fill_scratch(en, e);
-    if (!status && en->options.fused)
-        status = en->ops->fill(en->dev, (char *)en->call + OD_CALL_HEAD, OD_POISON_BYTE, OD_CALL_WINDOW, e);
+    if (status) return status;
+    size_t n = scratch_fills(en, fills);
+    if (en->options.fused)
+        fills[n++] = (od_fill){.to = (char *)en->call + OD_CALL_HEAD, .bytes = OD_CALL_WINDOW, .byte = OD_POISON_BYTE};
+    status = en->ops->fill(en->dev, fills, n, e);
     return status ? status : en->ops->sync(en->dev, e);
 }
 
@@ -35,12 +39,15 @@ static bool is_declared(enum od_kept which) {
 
 static enum od_status scramble_session(od_session *s, od_error *e) {
     od_engine *en = s->engine;
+    od_fill fills[OD_KEPT_COUNT];
+    size_t n = 0;
     for (int i = 0; i < OD_KEPT_COUNT; i++) {
         const size_t bytes = od_kept_bytes(s, i);
         if (!bytes || !s->kept[i] || (s->n_step && is_declared(i))) continue;
-        const enum od_status status = en->ops->fill(en->dev, s->kept[i], OD_POISON_BYTE, bytes, e);
-        if (status) return status;
+        fills[n++] = (od_fill){.to = s->kept[i], .bytes = bytes, .byte = OD_POISON_BYTE};
     }
+    const enum od_status status = en->ops->fill(en->dev, fills, n, e);
+    if (status) return status;
     memset(s->staged, OD_POISON_BYTE, od_staged_bytes(s));
     od_session_outputs_scramble(s);
     s->answered = false;
@@ -48,8 +55,10 @@ static enum od_status scramble_session(od_session *s, od_error *e) {
 }
 
 enum od_status od_engine_scramble(od_engine *en, od_error *e) {
-    enum od_status status = fill_scratch(en, e);
-    if (!status) status = en->ops->fill(en->dev, en->call, OD_POISON_BYTE, od_call_bytes(en), e);
+    od_fill fills[OD_SCRATCH_COUNT + 1];
+    size_t n = scratch_fills(en, fills);
+    fills[n++] = (od_fill){.to = en->call, .bytes = od_call_bytes(en), .byte = OD_POISON_BYTE};
+    enum od_status status = en->ops->fill(en->dev, fills, n, e);
     for (od_session *s = en->sessions; s && !status; s = s->next) status = scramble_session(s, e);
     return status ? status : en->ops->sync(en->dev, e);
 }

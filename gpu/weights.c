@@ -8,9 +8,11 @@
 #include "gpu/fused_grid.h"
 
 enum {
-    ALIGN = 64,     /* floats: every tensor begins at a multiple of 256 bytes */
-    CHUNK = 4,      /* steps of a patch folded at a time: their outputs begin at multiples of 16 bytes */
-    LARGE = 8 << 20 /* floats of a model from which on locking its pages costs less than it gains */
+    ALIGN = 64,      /* floats: every tensor begins at a multiple of 256 bytes */
+    CHUNK = 4,       /* steps of a patch folded at a time: their outputs begin at multiples of 16 bytes */
+    SMALL = 1 << 20, /* floats up to which weights are brought together for one copy: a copy of its own costs a tensor
+                        more than its bytes do */
+    LARGE = 8 << 20  /* floats of a model from which on locking its pages costs less than it gains */
 };
 
 /* One step's outputs: of df, loc, scale and, for a mixture, its logits. */
@@ -53,8 +55,9 @@ static void order_features(float *out, const float *in, const od_config *c, size
             memcpy(out + (h * d + j) * width, in + (j * c->n_head + h) * width, width * sizeof(float));
 }
 
-/* The scratch of the fused upload, on the host and on the device. */
+/* The upload's scratch, on the host and on the device. */
 typedef struct staging {
+    float *together;               /* all of en->weights, of a small model */
     float *ordered;                /* a third of a layer's QKV */
     float *unembed, *unembed_bias; /* device: CHUNK steps' rows */
     float *head[4], *head_bias[4]; /* device */
@@ -74,9 +77,28 @@ static enum od_status upload_ordered(od_engine *en, staging *st, size_t i, od_er
     return status;
 }
 
-static enum od_status upload_all(od_engine *en, staging *st, od_error *e) {
+static bool is_ordered(const od_engine *en, enum od_weight kind) {
+    return en->options.fused && (kind == OD_W_QKV || kind == OD_W_QKV_BIAS);
+}
+
+/* A tensor's place among those that go together. */
+static void put(const od_engine *en, float *together, size_t i) {
+    const od_config *c = &en->model->config;
+    const od_weight_spec *spec = &en->model->weights[i];
+    const float *from = en->model->data + spec->offset;
+    const size_t part = spec->count / 3;
+    float *to = together + en->place[i];
+    if (!is_ordered(en, spec->kind)) {
+        memcpy(to, from, spec->count * sizeof *to);
+        return;
+    }
+    for (size_t q = 0; q < 3; q++) order_features(to + q * part, from + q * part, c, part / c->d_model);
+}
+
+static enum od_status upload_all(od_engine *en, staging *st, size_t total, od_error *e) {
     const od_model *m = en->model;
     enum od_status status = OD_OK;
+    if (st->together) memset(st->together, OD_POISON_BYTE, total * sizeof(float)); /* the gaps stay as they were */
     for (size_t i = 0; i < m->n_weight && !status; i++) {
         const od_weight_spec *spec = &m->weights[i];
         if (is_in_head(en, spec->kind)) continue;
@@ -85,13 +107,16 @@ static enum od_status upload_all(od_engine *en, staging *st, od_error *e) {
         static atomic_uint lives;
         if (OD_FAULT_WHEN(SECOND_LIFE, last && atomic_fetch_add(&lives, 1) > 0)) continue;
 #endif
-        if (en->options.fused && (spec->kind == OD_W_QKV || spec->kind == OD_W_QKV_BIAS))
+        if (st->together)
+            put(en, st->together, i);
+        else if (is_ordered(en, spec->kind))
             status = upload_ordered(en, st, i, e);
         else
             status = en->ops->upload(en->dev, en->weights + en->place[i], m->data + spec->offset,
                                      spec->count * sizeof(float), e);
     }
-    return status;
+    if (!st->together || status) return status;
+    return en->ops->upload(en->dev, en->weights, st->together, total * sizeof(float), e);
 }
 
 static const enum od_weight heads[4] = {OD_W_DF, OD_W_LOC, OD_W_SCALE, OD_W_MIXTURE}; /* the order of HEADS */
@@ -163,14 +188,27 @@ static enum od_status upload_heads(od_engine *en, od_error *e) {
     return status;
 }
 
-static enum od_status upload_fused(od_engine *en, od_error *e) {
-    const size_t d = en->model->config.d_model;
+static enum od_status upload_model(od_engine *en, size_t total, od_error *e) {
+    const od_model *m = en->model;
+    const size_t d = m->config.d_model;
+    const bool pinned = m->n_data >= LARGE && en->ops->pin(en->dev, m->data, m->n_data * sizeof *m->data);
     staging st = {0};
-    st.ordered = od_heap_alloc(&en->heap, d * d, sizeof(float), "QKV weights", e);
-    enum od_status status = st.ordered ? upload_all(en, &st, e) : OD_NO_MEMORY;
-    if (!status) status = en->folded ? fold(en, &st, e) : upload_heads(en, e);
+    enum od_status status = OD_OK;
+    if (total <= SMALL) {
+        st.together = od_heap_alloc(&en->heap, total, sizeof(float), "weights", e);
+        if (!st.together) status = OD_NO_MEMORY;
+    } else if (en->options.fused) {
+        st.ordered = od_heap_alloc(&en->heap, d * d, sizeof(float), "QKV weights", e);
+        if (!st.ordered) status = OD_NO_MEMORY;
+    }
+    if (!status) status = upload_all(en, &st, total, e);
+    if (!status && en->options.fused) status = en->folded ? fold(en, &st, e) : upload_heads(en, e);
+    enum od_status synced =
+        en->ops->sync(en->dev, status ? NULL : e); /* also after a failure: copies may be under way */
+    od_heap_free(&en->heap, st.together);
     od_heap_free(&en->heap, st.ordered);
-    return status;
+    if (pinned) en->ops->unpin(en->dev, m->data);
+    return status ? status : synced;
 }
 
 enum od_status od_engine_upload(od_engine *en, od_error *e) {
@@ -179,20 +217,14 @@ enum od_status od_engine_upload(od_engine *en, od_error *e) {
     const size_t outs = head_outs(c) * (en->folded ? c->patch : 1);
     en->place = od_heap_alloc(&en->heap, en->model->n_weight, sizeof *en->place, "places of weights", e);
     if (!en->place) return OD_NO_MEMORY;
-    const od_slice slices[] = {{(void **)&en->weights, lay_out(en) * sizeof(float), "weights"},
+    const size_t total = lay_out(en);
+    const od_slice slices[] = {{(void **)&en->weights, total * sizeof(float), "weights"},
                                {(void **)&en->call, od_call_bytes(en), "call block"},
                                {(void **)&en->replaced, sizeof(uint32_t), "counter"},
                                {(void **)&en->head, outs * c->d_model * sizeof(float), "heads"},
                                {(void **)&en->head_bias, outs * sizeof(float), "heads' biases"}};
     enum od_status status = en->ops->alloc_many(en->dev, slices, en->options.fused ? 5 : 3, e);
-    if (status) return status;
-    const od_model *m = en->model;
-    const bool pinned = m->n_data >= LARGE && en->ops->pin(en->dev, m->data, m->n_data * sizeof *m->data);
-    staging none = {0};
-    status = en->options.fused ? upload_fused(en, e) : upload_all(en, &none, e);
-    if (!status) status = en->ops->fill(en->dev, en->replaced, 0, sizeof(uint32_t), e);
-    enum od_status synced =
-        en->ops->sync(en->dev, status ? NULL : e); /* also after a failure: copies may be under way */
-    if (pinned) en->ops->unpin(en->dev, m->data);
-    return status ? status : synced;
+    const od_fill none_yet = {en->replaced, sizeof(uint32_t), 0};
+    if (!status) status = en->ops->fill(en->dev, &none_yet, 1, e);
+    return status ? status : upload_model(en, total, e);
 }

@@ -52,7 +52,7 @@ void od_cuda_unpin(od_device *dev, const void *memory);
 enum od_status od_cuda_upload(od_device *dev, void *to, const void *from, size_t bytes, od_error *e);
 enum od_status od_cuda_download(od_device *dev, void *to, const void *from, size_t bytes, od_error *e);
 enum od_status od_cuda_download_rows(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e);
-enum od_status od_cuda_fill(od_device *dev, void *to, int byte, size_t bytes, od_error *e);
+enum od_status od_cuda_fill(od_device *dev, const od_fill *fills, size_t n, od_error *e);
 enum od_status od_cuda_sync(od_device *dev, od_error *e);
 enum od_status od_cuda_check(od_device *dev, od_error *e);
 

@@ -1,11 +1,11 @@
 /* Memory of the CUDA device: buffers between guard bands, and bytes on their way. */
-#include "gpu/device/cuda.h"
-
-#include <limits.h>
+#include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "faults/fault.h"
+#include "gpu/device/cuda.h"
+#include "gpu/device/transfer.h"
 
 /* The runtime remembers an error until it is asked: one that is reported here must not be found again after the next
  * kernel's launch. Sticky ones (an illegal access) come back by themselves. */
@@ -26,25 +26,20 @@ static enum od_status take_memory(char **out, size_t bytes, const char *what, si
                    cudaGetErrorString(code));
 }
 
-/* The bands of as many buffers as fit into the mailbox come over together; b: the first of them, moved behind the last.
- */
+/* The bands of MOST buffers come over together; b: the first of them, moved behind the last. */
 static enum od_status check_some(od_device *dev, const od_buffer **b, od_error *e) {
-    enum { BANDS = 2 * OD_GUARD, MOST = OD_MAILBOX / BANDS };
+    enum { BANDS = 2 * OD_GUARD, MOST = 128 };
+    static_assert(MOST * BANDS <= OD_MAILBOX, "room for the bands");
+    od_rows_copy rows[MOST];
     const od_buffer *first = *b;
     size_t n = 0;
-    for (; *b && n < MOST; *b = (*b)->next, n++) {
-        char *to = dev->mailbox + n * BANDS;
-        const size_t apart = OD_GUARD + (*b)->bytes; /* the two bands are rows of so many bytes */
-        if (apart < INT_MAX) {
-            CUDA(
-                cudaMemcpy2DAsync(to, OD_GUARD, (*b)->raw, apart, OD_GUARD, 2, cudaMemcpyDeviceToHost, dev->streams[0]),
-                "guard band");
-            continue;
-        }
-        CUDA(cudaMemcpyAsync(to, (*b)->raw, OD_GUARD, cudaMemcpyDeviceToHost, dev->streams[0]), "guard band");
-        CUDA(cudaMemcpyAsync(to + OD_GUARD, (*b)->raw + apart, OD_GUARD, cudaMemcpyDeviceToHost, dev->streams[0]),
-             "guard band");
-    }
+    for (; *b && n < MOST; *b = (*b)->next, n++)
+        rows[n] = (od_rows_copy){.to = dev->mailbox + n * BANDS,
+                                 .from = (*b)->raw,
+                                 .apart = OD_GUARD + (*b)->bytes, /* the two bands are rows of so many bytes */
+                                 .bytes = OD_GUARD,
+                                 .n = 2};
+    CUDA((cudaError_t)od_transfer_gather(rows, n, dev->streams[0]), "guard band");
     CUDA(cudaStreamSynchronize(dev->streams[0]), "guard band");
     for (size_t i = 0; i < n; i++, first = first->next) {
         enum od_status status = od_buffer_check(first, (unsigned char *)dev->mailbox + i * BANDS, "gpu", e);
@@ -85,16 +80,22 @@ enum od_status od_cuda_alloc_many(od_device *dev, const od_slice *slices, size_t
     enum od_status status = od_buffers_add(&dev->buffers, slices, n, take_memory, &raw, &bytes, e);
     if (status) return status;
     dev->checked = false;
+    enum { MOST = 64 };
+    od_fill fills[MOST];
     cudaError_t code = cudaMemsetAsync(raw, OD_GUARD_BYTE, bytes, dev->streams[0]);
     const od_buffer *b = dev->buffers.first;
-    for (size_t i = 0; i < n && code == cudaSuccess; i++, b = b->next)
-        code = cudaMemsetAsync(b->raw + OD_GUARD, OD_POISON_BYTE, b->bytes, dev->streams[0]);
-    if (code == cudaSuccess) return OD_OK;
-    for (size_t i = 0; i < n; i++) {
+    status = code == cudaSuccess ? OD_OK : od_cuda_failed(code, "guard bands", e);
+    for (size_t i = 0; i < n && !status;) {
+        size_t k = 0;
+        for (; i < n && k < MOST; i++, b = b->next)
+            fills[k++] = (od_fill){.to = b->raw + OD_GUARD, .bytes = b->bytes, .byte = OD_POISON_BYTE};
+        status = od_cuda_fill(dev, fills, k, e);
+    }
+    for (size_t i = 0; i < n && status; i++) {
         od_cuda_free(dev, *slices[i].out, NULL);
         *slices[i].out = NULL;
     }
-    return od_cuda_failed(code, "poison", e);
+    return status;
 }
 
 enum od_status od_cuda_alloc(od_device *dev, void **out, size_t bytes, const char *what, od_error *e) {
@@ -139,37 +140,63 @@ enum od_status od_cuda_download(od_device *dev, void *to, const void *from, size
     return od_cuda_download_rows(dev, &rows, 1, e);
 }
 
-/* What fits into the mailbox goes through it, so that one wait serves all. */
+/* A place in the mailbox, aligned so that words of sixteen bytes can be written to it; NULL where there is no room. */
+static char *mail(const od_device *dev, size_t *mailed, size_t bytes) {
+    const size_t at = (*mailed + 15) / 16 * 16;
+    if (at > OD_MAILBOX || bytes > OD_MAILBOX - at) return NULL;
+    *mailed = at + bytes;
+    return dev->mailbox + at;
+}
+
+/* What fits into the mailbox goes through it in one launch, so that one wait serves all. */
 enum od_status od_cuda_download_rows(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e) {
-    size_t mailed = dev->mailed;
+    enum { MOST = 64 };
+    od_rows_copy some[MOST];
+    size_t mailed = dev->mailed, k = 0;
     dev->stats.waits++;
     for (size_t i = 0; i < n; i++) {
         const od_rows_copy *r = &rows[i];
-        const bool fits = r->n * r->bytes <= OD_MAILBOX - mailed;
-        char *to = fits ? dev->mailbox + mailed : r->to;
-        if (fits) mailed += r->n * r->bytes;
-        if (r->n > 1 && r->apart > r->bytes)
-            CUDA(cudaMemcpy2DAsync(to, r->bytes, r->from, r->apart, r->bytes, r->n, cudaMemcpyDeviceToHost,
+        char *to = mail(dev, &mailed, r->n * r->bytes);
+        if (to) {
+            some[k] = *r;
+            some[k++].to = to;
+        } else {
+            CUDA(cudaMemcpy2DAsync(r->to, r->bytes, r->from, r->apart, r->bytes, r->n, cudaMemcpyDeviceToHost,
                                    dev->streams[0]),
                  "download");
-        else
-            CUDA(cudaMemcpyAsync(to, r->from, r->n * r->bytes, cudaMemcpyDeviceToHost, dev->streams[0]), "download");
+        }
+        if (k < MOST && i + 1 < n) continue;
+        CUDA((cudaError_t)od_transfer_gather(some, k, dev->streams[0]), "download");
+        k = 0;
     }
     if (!OD_FAULT_ON(GPU_EARLY)) CUDA(cudaStreamSynchronize(dev->streams[0]), "download");
     mailed = dev->mailed;
     for (size_t i = 0; i < n; i++) {
         const size_t bytes = rows[i].n * rows[i].bytes;
-        if (bytes > OD_MAILBOX - mailed) continue;
-        if (bytes) memcpy(rows[i].to, dev->mailbox + mailed, bytes);
-        mailed += bytes;
+        const char *from = mail(dev, &mailed, bytes);
+        if (from && bytes) memcpy(rows[i].to, from, bytes);
     }
     dev->mailed = 0;
     return OD_OK;
 }
 
-enum od_status od_cuda_fill(od_device *dev, void *to, int byte, size_t bytes, od_error *e) {
+/* From here on the driver's own fill is the faster one. */
+enum { LARGE_FILL = 1 << 20 };
+
+enum od_status od_cuda_fill(od_device *dev, const od_fill *fills, size_t n, od_error *e) {
+    enum { MOST = 64 };
+    od_fill some[MOST];
+    size_t k = 0;
     dev->checked = false;
-    CUDA(cudaMemsetAsync(to, byte, bytes, dev->streams[0]), "fill");
+    for (size_t i = 0; i < n; i++) {
+        if (fills[i].bytes < LARGE_FILL)
+            some[k++] = fills[i];
+        else
+            CUDA(cudaMemsetAsync(fills[i].to, fills[i].byte, fills[i].bytes, dev->streams[0]), "fill");
+        if (k < MOST && i + 1 < n) continue;
+        CUDA((cudaError_t)od_transfer_fill(some, k, dev->streams[0]), "fill");
+        k = 0;
+    }
     return OD_OK;
 }
 

@@ -49,6 +49,13 @@ typedef struct od_rows_copy {
     size_t apart, bytes, n;
 } od_rows_copy;
 
+/* Bytes that get one value. */
+typedef struct od_fill {
+    void *to;
+    size_t bytes;
+    int byte;
+} od_fill;
+
 typedef struct od_device_ops {
     const char *name;
     bool emulated; /* the twin: no tensor cores, no TF32 */
@@ -73,7 +80,7 @@ typedef struct od_device_ops {
     enum od_status (*upload)(od_device *dev, void *to, const void *from, size_t bytes, od_error *e);   /* stream 0 */
     enum od_status (*download)(od_device *dev, void *to, const void *from, size_t bytes, od_error *e); /* synchronous */
     enum od_status (*download_rows)(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e);  /* n at once */
-    enum od_status (*fill)(od_device *dev, void *to, int byte, size_t bytes, od_error *e);             /* stream 0 */
+    enum od_status (*fill)(od_device *dev, const od_fill *fills, size_t n, od_error *e);               /* stream 0 */
 
     /* Starts a kernel; args (args_size bytes) are copied. */
     enum od_status (*launch)(od_device *dev, unsigned stream, enum od_kernel kernel, od_grid grid, const void *args,

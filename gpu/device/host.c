@@ -133,9 +133,10 @@ static enum od_status download_rows(od_device *dev, const od_rows_copy *rows, si
     return OD_OK;
 }
 
-static enum od_status fill(od_device *dev, void *to, int byte, size_t bytes, od_error *e) {
+static enum od_status fill(od_device *dev, const od_fill *fills, size_t n, od_error *e) {
     assert(!dev->recording);
-    if (bytes) memset(to, byte, bytes);
+    for (size_t i = 0; i < n; i++)
+        if (fills[i].bytes) memset(fills[i].to, fills[i].byte, fills[i].bytes);
     return OD_OK;
 }
 

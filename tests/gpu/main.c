@@ -29,6 +29,7 @@ int main(int argc, char **argv) {
     if (argc > 1) return EXIT_SUCCESS;
     SRunner *runner = srunner_create(suite_gemm());
     srunner_add_suite(runner, suite_device());
+    srunner_add_suite(runner, suite_transfer());
     srunner_add_suite(runner, suite_kernels());
     srunner_add_suite(runner, suite_attention());
     srunner_add_suite(runner, suite_fused_attention());

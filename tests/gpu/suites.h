@@ -14,6 +14,7 @@ static inline bool test_left_out(int round) {
 
 Suite *suite_gemm(void);
 Suite *suite_device(void);
+Suite *suite_transfer(void);
 Suite *suite_engine(void);
 Suite *suite_edges(void);
 Suite *suite_row_chain(void);

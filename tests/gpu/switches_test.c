@@ -281,7 +281,8 @@ START_TEST(buffers_in_one_piece_are_buffers) {
         ck_assert_uint_eq((uintptr_t)at[i] % 256, 0);
         ck_assert(!ops->download(dev, got, at[i], slices[i].bytes, &err));
         for (size_t k = 0; k < slices[i].bytes; k++) ck_assert_uint_eq(got[k], OD_POISON_BYTE);
-        ck_assert(!ops->fill(dev, at[i], 0, slices[i].bytes, &err));
+        const od_fill zero = {at[i], slices[i].bytes, 0};
+        ck_assert(!ops->fill(dev, &zero, 1, &err));
     }
     ck_assert_msg(!ops->check(dev, &err), "%s", err.text);
     ck_assert(!ops->free(dev, at[0], &err) && !ops->free(dev, at[2], &err));
