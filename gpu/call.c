@@ -108,15 +108,12 @@ static enum od_status run(od_engine *en, const od_shape *shape, const od_sizes *
  * are timed on scratch memory, where nothing is kept from call to call. */
 static enum od_status rehearse(od_engine *en, const od_shape *shape, const od_sizes *sizes, od_error *e) {
     enum { FINITE = 0x3C }; /* as a float 0.0115 */
-    enum od_status status = OD_OK;
     if (!en->options.autotune) return OD_OK;
     for (size_t i = 0; i < en->n_rehearsed; i++)
         if (memcmp(&en->rehearsed[i], shape, sizeof *shape) == 0) return OD_OK;
     if (en->n_rehearsed == OD_REHEARSALS) return OD_OK;
-    for (int i = 0; i < OD_SCRATCH_COUNT && !status; i++) {
-        const od_fill fill = {en->scratch[i], od_scratch_bytes(en, i, en->n_token), FINITE};
-        if (fill.to) status = en->ops->fill(en->dev, &fill, 1, e);
-    }
+    od_fill fills[OD_SCRATCH_COUNT];
+    enum od_status status = en->ops->fill(en->dev, fills, od_engine_scratch_fills(en, fills, FINITE), e);
     en->ops->rehearse(en->dev, true);
     if (!status) status = forward(en, shape, sizes, e);
     en->ops->rehearse(en->dev, false);

@@ -158,7 +158,10 @@ static inline size_t od_staged_bytes(const od_session *s) {
 }
 size_t od_kept_bytes(const od_session *s, enum od_kept which); /* buffers.c */
 
-/* poison.c: the interface's poison and scramble_undeclared. */
+/* poison.c: fills of all scratch into fills, room for OD_SCRATCH_COUNT; how many they are. */
+size_t od_engine_scratch_fills(const od_engine *engine, od_fill *fills, int byte);
+
+/* The interface's poison and scramble_undeclared. */
 enum od_status od_engine_poison(od_engine *engine, od_error *e);
 enum od_status od_engine_scramble(od_engine *engine, od_error *e);
 

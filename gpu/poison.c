@@ -3,12 +3,11 @@
 
 #include "gpu/engine.h"
 
-/* Into fills, room for OD_SCRATCH_COUNT; how many they are. */
-static size_t scratch_fills(const od_engine *en, od_fill *fills) {
+size_t od_engine_scratch_fills(const od_engine *en, od_fill *fills, int byte) {
     size_t n = 0;
     for (int i = 0; i < OD_SCRATCH_COUNT; i++) {
         const size_t bytes = en->scratch[i] ? od_scratch_bytes(en, i, en->n_token) : 0;
-        if (bytes) fills[n++] = (od_fill){.to = en->scratch[i], .bytes = bytes, .byte = OD_POISON_BYTE};
+        if (bytes) fills[n++] = (od_fill){.to = en->scratch[i], .bytes = bytes, .byte = byte};
     }
     return n;
 }
@@ -18,7 +17,7 @@ enum od_status od_engine_poison(od_engine *en, od_error *e) {
     od_fill fills[OD_SCRATCH_COUNT + 1];
     enum od_status status = en->ops->check(en->dev, e);
     if (status) return status;
-    size_t n = scratch_fills(en, fills);
+    size_t n = od_engine_scratch_fills(en, fills, OD_POISON_BYTE);
     if (en->options.fused)
         fills[n++] = (od_fill){.to = (char *)en->call + OD_CALL_HEAD, .bytes = OD_CALL_WINDOW, .byte = OD_POISON_BYTE};
     status = en->ops->fill(en->dev, fills, n, e);
@@ -56,7 +55,7 @@ static enum od_status scramble_session(od_session *s, od_error *e) {
 
 enum od_status od_engine_scramble(od_engine *en, od_error *e) {
     od_fill fills[OD_SCRATCH_COUNT + 1];
-    size_t n = scratch_fills(en, fills);
+    size_t n = od_engine_scratch_fills(en, fills, OD_POISON_BYTE);
     fills[n++] = (od_fill){.to = en->call, .bytes = od_call_bytes(en), .byte = OD_POISON_BYTE};
     enum od_status status = en->ops->fill(en->dev, fills, n, e);
     for (od_session *s = en->sessions; s && !status; s = s->next) status = scramble_session(s, e);

@@ -57,8 +57,8 @@ static void order_features(float *out, const float *in, const od_config *c, size
 
 /* The upload's scratch, on the host and on the device. */
 typedef struct staging {
-    float *together;               /* all of en->weights, of a small model */
-    float *ordered;                /* a third of a layer's QKV */
+    float *together; /* all of en->weights, of a small model; what goes to en->head does not belong to it */
+    float *ordered;  /* a third of a layer's QKV */
     float *unembed, *unembed_bias; /* device: CHUNK steps' rows */
     float *head[4], *head_bias[4]; /* device */
 } staging;

@@ -1,7 +1,6 @@
 /* The CUDA device: streams, launches, products, graphs. Every call's result is looked at. */
 #include <assert.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,13 +50,10 @@ static enum od_status probe(od_error *e) {
     return OD_OK;
 }
 
-/* Statistics outlive the engine that they came from, so what they name is static; and the driver takes its time to name
- * its device, which stays the same. */
+/* Statistics outlive the engine that they came from, so what they name is static. */
 static char device_name[128];
-static bool is_named;
-static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER;
 
-static enum od_status ask_name(od_error *e) {
+static enum od_status open_device(od_device *dev, const od_options *options, od_error *e) {
     int driver = 0, runtime = 0;
     struct cudaDeviceProp properties;
     CUDA(cudaGetDeviceProperties(&properties, 0), "device properties");
@@ -65,28 +61,14 @@ static enum od_status ask_name(od_error *e) {
     CUDA(cudaRuntimeGetVersion(&runtime), "runtime version");
     snprintf(device_name, sizeof device_name, "%.80s (CUDA %d.%d, driver API %d.%d)", properties.name, runtime / 1000,
              runtime % 1000 / 10, driver / 1000, driver % 1000 / 10);
-    return OD_OK;
-}
-
-static enum od_status name_device(od_device *dev, od_error *e) {
-    pthread_mutex_lock(&naming);
-    enum od_status status = is_named ? OD_OK : ask_name(e);
-    is_named = status == OD_OK;
-    pthread_mutex_unlock(&naming);
     dev->stats.name = device_name;
-    return status;
-}
-
-static enum od_status open_device(od_device *dev, const od_options *options, od_error *e) {
-    enum od_status status = name_device(dev, e);
-    if (status) return status;
     for (unsigned i = 0; i < dev->n_stream; i++) {
         CUDA(cudaStreamCreateWithFlags(&dev->streams[i], cudaStreamNonBlocking), "stream");
         CUDA(cudaEventCreateWithFlags(&dev->events[i], cudaEventDisableTiming), "event");
     }
     dev->stats.math_mode = od_tensor_product_math(options->tf32);
     if (options->fused) return OD_OK;
-    status = od_lt_open(&dev->lt, options->tf32, dev->heap, e);
+    enum od_status status = od_lt_open(&dev->lt, options->tf32, dev->heap, e);
     if (!status) dev->stats.math_mode = od_lt_math(dev->lt); /* asked of the library, not assumed */
     return status;
 }

@@ -24,7 +24,8 @@ struct od_device {
     od_lt *lt;       /* plain products */
     choice *choices; /* fused products that were timed */
     unsigned n_stream;
-    char *mailbox; /* page-locked, OD_MAILBOX bytes: copies to and from it need not wait for the driver to stage them */
+    char *mailbox; /* page-locked, OD_MAILBOX bytes: copies from it need not wait for the driver to stage them, and
+                      kernels write to it */
     size_t mailed; /* bytes of it in use, until the next synchronisation */
     bool checked;  /* no work was given since all guard bands were looked at */
     bool tf32, capturing, rehearsing;

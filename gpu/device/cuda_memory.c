@@ -1,5 +1,6 @@
 /* Memory of the CUDA device: buffers between guard bands, and bytes on their way. */
 #include <assert.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -26,14 +27,14 @@ static enum od_status take_memory(char **out, size_t bytes, const char *what, si
                    cudaGetErrorString(code));
 }
 
-/* The bands of MOST buffers come over together; b: the first of them, moved behind the last. */
+/* The bands of so many buffers as a launch takes come over together; b: the first of them, moved behind the last. */
 static enum od_status check_some(od_device *dev, const od_buffer **b, od_error *e) {
-    enum { BANDS = 2 * OD_GUARD, MOST = 128 };
-    static_assert(MOST * BANDS <= OD_MAILBOX, "room for the bands");
-    od_rows_copy rows[MOST];
+    enum { BANDS = 2 * OD_GUARD };
+    static_assert(OD_TRANSFER_MOST * BANDS <= OD_MAILBOX, "room for the bands");
+    od_rows_copy rows[OD_TRANSFER_MOST];
     const od_buffer *first = *b;
     size_t n = 0;
-    for (; *b && n < MOST; *b = (*b)->next, n++)
+    for (; *b && n < OD_TRANSFER_MOST; *b = (*b)->next, n++)
         rows[n] = (od_rows_copy){.to = dev->mailbox + n * BANDS,
                                  .from = (*b)->raw,
                                  .apart = OD_GUARD + (*b)->bytes, /* the two bands are rows of so many bytes */
@@ -80,14 +81,13 @@ enum od_status od_cuda_alloc_many(od_device *dev, const od_slice *slices, size_t
     enum od_status status = od_buffers_add(&dev->buffers, slices, n, take_memory, &raw, &bytes, e);
     if (status) return status;
     dev->checked = false;
-    enum { MOST = 64 };
-    od_fill fills[MOST];
+    od_fill fills[OD_TRANSFER_MOST];
     cudaError_t code = cudaMemsetAsync(raw, OD_GUARD_BYTE, bytes, dev->streams[0]);
     const od_buffer *b = dev->buffers.first;
     status = code == cudaSuccess ? OD_OK : od_cuda_failed(code, "guard bands", e);
     for (size_t i = 0; i < n && !status;) {
         size_t k = 0;
-        for (; i < n && k < MOST; i++, b = b->next)
+        for (; i < n && k < OD_TRANSFER_MOST; i++, b = b->next)
             fills[k++] = (od_fill){.to = b->raw + OD_GUARD, .bytes = b->bytes, .byte = OD_POISON_BYTE};
         status = od_cuda_fill(dev, fills, k, e);
     }
@@ -142,34 +142,48 @@ enum od_status od_cuda_download(od_device *dev, void *to, const void *from, size
 
 /* A place in the mailbox, aligned so that words of sixteen bytes can be written to it; NULL where there is no room. */
 static char *mail(const od_device *dev, size_t *mailed, size_t bytes) {
+    static_assert(OD_MAILBOX % 16 == 0, "what is left is never negative");
     const size_t at = (*mailed + 15) / 16 * 16;
-    if (at > OD_MAILBOX || bytes > OD_MAILBOX - at) return NULL;
+    if (bytes > OD_MAILBOX - at) return NULL;
     *mailed = at + bytes;
     return dev->mailbox + at;
 }
 
-/* What fits into the mailbox goes through it in one launch, so that one wait serves all. */
+/* Without the mailbox. The driver takes rows that lie less than 2 GiB apart. */
+static cudaError_t copy_rows(const od_rows_copy *r, cudaStream_t stream) {
+    cudaError_t code = cudaSuccess;
+    if (r->n == 1 || r->apart == r->bytes)
+        return cudaMemcpyAsync(r->to, r->from, r->n * r->bytes, cudaMemcpyDeviceToHost, stream);
+    if (r->apart < INT_MAX)
+        return cudaMemcpy2DAsync(r->to, r->bytes, r->from, r->apart, r->bytes, r->n, cudaMemcpyDeviceToHost, stream);
+    for (size_t i = 0; i < r->n && code == cudaSuccess; i++)
+        code = cudaMemcpyAsync((char *)r->to + i * r->bytes, (const char *)r->from + i * r->apart, r->bytes,
+                               cudaMemcpyDeviceToHost, stream);
+    return code;
+}
+
+/* What fits into the mailbox goes through it, so that one wait serves all. Waits also after a failure: what was started
+ * must not write to a mailbox that has passed to another device. */
 enum od_status od_cuda_download_rows(od_device *dev, const od_rows_copy *rows, size_t n, od_error *e) {
-    enum { MOST = 64 };
-    od_rows_copy some[MOST];
+    od_rows_copy some[OD_TRANSFER_MOST];
     size_t mailed = dev->mailed, k = 0;
+    cudaError_t code = cudaSuccess;
     dev->stats.waits++;
-    for (size_t i = 0; i < n; i++) {
-        const od_rows_copy *r = &rows[i];
-        char *to = mail(dev, &mailed, r->n * r->bytes);
+    for (size_t i = 0; i < n && code == cudaSuccess; i++) {
+        char *to = mail(dev, &mailed, rows[i].n * rows[i].bytes);
         if (to) {
-            some[k] = *r;
+            some[k] = rows[i];
             some[k++].to = to;
         } else {
-            CUDA(cudaMemcpy2DAsync(r->to, r->bytes, r->from, r->apart, r->bytes, r->n, cudaMemcpyDeviceToHost,
-                                   dev->streams[0]),
-                 "download");
+            code = copy_rows(&rows[i], dev->streams[0]);
         }
-        if (k < MOST && i + 1 < n) continue;
-        CUDA((cudaError_t)od_transfer_gather(some, k, dev->streams[0]), "download");
+        if (code != cudaSuccess || (k < OD_TRANSFER_MOST && i + 1 < n)) continue;
+        code = (cudaError_t)od_transfer_gather(some, k, dev->streams[0]);
         k = 0;
     }
-    if (!OD_FAULT_ON(GPU_EARLY)) CUDA(cudaStreamSynchronize(dev->streams[0]), "download");
+    const cudaError_t waited = OD_FAULT_ON(GPU_EARLY) ? cudaSuccess : cudaStreamSynchronize(dev->streams[0]);
+    CUDA(code, "download");
+    CUDA(waited, "download");
     mailed = dev->mailed;
     for (size_t i = 0; i < n; i++) {
         const size_t bytes = rows[i].n * rows[i].bytes;
@@ -184,8 +198,7 @@ enum od_status od_cuda_download_rows(od_device *dev, const od_rows_copy *rows, s
 enum { LARGE_FILL = 1 << 20 };
 
 enum od_status od_cuda_fill(od_device *dev, const od_fill *fills, size_t n, od_error *e) {
-    enum { MOST = 64 };
-    od_fill some[MOST];
+    od_fill some[OD_TRANSFER_MOST];
     size_t k = 0;
     dev->checked = false;
     for (size_t i = 0; i < n; i++) {
@@ -193,7 +206,7 @@ enum od_status od_cuda_fill(od_device *dev, const od_fill *fills, size_t n, od_e
             some[k++] = fills[i];
         else
             CUDA(cudaMemsetAsync(fills[i].to, fills[i].byte, fills[i].bytes, dev->streams[0]), "fill");
-        if (k < MOST && i + 1 < n) continue;
+        if (k < OD_TRANSFER_MOST && i + 1 < n) continue;
         CUDA((cudaError_t)od_transfer_fill(some, k, dev->streams[0]), "fill");
         k = 0;
     }

@@ -49,7 +49,7 @@ typedef struct od_rows_copy {
     size_t apart, bytes, n;
 } od_rows_copy;
 
-/* Bytes that get one value. */
+/* Bytes that get one value. The pieces of one fill do not overlap: a GPU fills them in no order. */
 typedef struct od_fill {
     void *to;
     size_t bytes;

@@ -133,10 +133,18 @@ static enum od_status download_rows(od_device *dev, const od_rows_copy *rows, si
     return OD_OK;
 }
 
+static bool overlap(const od_fill *a, const od_fill *b) {
+    const uintptr_t from = (uintptr_t)a->to, other = (uintptr_t)b->to;
+    return from < other + b->bytes && other < from + a->bytes;
+}
+
 static enum od_status fill(od_device *dev, const od_fill *fills, size_t n, od_error *e) {
     assert(!dev->recording);
-    for (size_t i = 0; i < n; i++)
-        if (fills[i].bytes) memset(fills[i].to, fills[i].byte, fills[i].bytes);
+    for (size_t i = 0; i < n; i++) {
+        if (!fills[i].bytes) continue;
+        for (size_t k = 0; k < i; k++) assert(!fills[k].bytes || !overlap(&fills[i], &fills[k]));
+        memset(fills[i].to, fills[i].byte, fills[i].bytes);
+    }
     return OD_OK;
 }
 

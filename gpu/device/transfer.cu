@@ -1,4 +1,5 @@
-/* A block's x chooses the piece, blocks of one x share it out in turns. */
+/* Moving bytes, and nothing else: what is moved, and when, is cuda_memory.c's. In a grid x is the piece, whose bytes
+ * the blocks of all y share out in turns. */
 #include "gpu/device/transfer.h"
 
 #include <cuda_runtime.h>
@@ -6,9 +7,9 @@
 
 namespace {
 
-enum { MOST = 96, THREADS = 128, MOST_BLOCKS = 32 }; /* MOST pieces are what a launch's 4 KiB of arguments hold */
+enum { THREADS = 128, MOST_BLOCKS = 32 };
 
-template <typename Piece> struct batch { Piece piece[MOST]; };
+template <typename Piece> struct batch { Piece piece[OD_TRANSFER_MOST]; };
 
 template <typename T> __device__ void copy_rows(const od_rows_copy &r) {
     const size_t width = r.bytes / sizeof(T), count = r.n * width;
@@ -51,40 +52,35 @@ size_t size_of(const od_fill &f) {
     return f.bytes;
 }
 
-/* Blocks a piece, so that every thread of the largest one's has four words to move. */
+/* Up to 256 KiB a thread has four words of the largest piece, beyond that more. */
 unsigned blocks_for(size_t most) {
     const size_t blocks = (most + THREADS * 64 - 1) / (THREADS * 64);
     return blocks > MOST_BLOCKS ? MOST_BLOCKS : static_cast<unsigned>(blocks);
 }
 
-template <typename Piece> cudaError_t start(void (*kernel)(batch<Piece>), const Piece *pieces, size_t n, void *stream) {
+template <typename Piece> int start(void (*kernel)(batch<Piece>), const Piece *pieces, size_t n, void *stream) {
     static_assert(sizeof(batch<Piece>) <= 4096, "a launch's arguments");
-    cudaError_t code = cudaSuccess;
-    for (size_t i = 0; i < n && code == cudaSuccess;) {
-        batch<Piece> b;
-        size_t taken = 0, most = 0;
-        for (; i < n && taken < MOST; i++) {
-            const size_t size = size_of(pieces[i]);
-            if (!size) continue;
-            b.piece[taken++] = pieces[i];
-            most = size > most ? size : most;
-        }
-        if (!taken) break;
-        cudaLaunchConfig_t config = {};
-        config.gridDim = dim3(static_cast<unsigned>(taken), blocks_for(most));
-        config.blockDim = dim3(THREADS);
-        config.stream = static_cast<cudaStream_t>(stream);
-        code = cudaLaunchKernelEx(&config, kernel, b);
+    batch<Piece> b;
+    size_t most = 0;
+    if (n > OD_TRANSFER_MOST) return cudaErrorInvalidValue;
+    for (size_t i = 0; i < n; i++) {
+        b.piece[i] = pieces[i];
+        most = size_of(pieces[i]) > most ? size_of(pieces[i]) : most;
     }
-    return code;
+    if (!most) return cudaSuccess;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = dim3(static_cast<unsigned>(n), blocks_for(most));
+    config.blockDim = dim3(THREADS);
+    config.stream = static_cast<cudaStream_t>(stream);
+    return cudaLaunchKernelEx(&config, kernel, b);
 }
 
 } // namespace
 
-int od_transfer_gather(const od_rows_copy *rows, size_t n, void *stream) {
-    return start(gather, rows, n, stream);
+int od_transfer_gather(const od_rows_copy *pieces, size_t n, void *stream) {
+    return start(gather, pieces, n, stream);
 }
 
-int od_transfer_fill(const od_fill *fills, size_t n, void *stream) {
-    return start(fill, fills, n, stream);
+int od_transfer_fill(const od_fill *pieces, size_t n, void *stream) {
+    return start(fill, pieces, n, stream);
 }

@@ -9,11 +9,15 @@
 extern "C" {
 #endif
 
-/* Any sizes and alignments, also 0 bytes; sixteen-byte pieces are fastest. As many launches as n needs. Memory of `to`
- * in a gather is page-locked or the device's; rows do not overlap. What is written is there once `stream`, a
- * cudaStream_t, was waited for. Returns a cudaError_t. */
-int od_transfer_gather(const od_rows_copy *rows, size_t n, void *stream);
-int od_transfer_fill(const od_fill *fills, size_t n, void *stream);
+enum { OD_TRANSFER_MOST = 64 }; /* pieces of a launch: its arguments are at most 4 KiB */
+
+/* n rows of `bytes` bytes each, from the device to page-locked memory or the device. n pieces, at most
+ * OD_TRANSFER_MOST, of any sizes and alignments, also empty ones; sixteen-byte words are fastest. No two pieces write
+ * the same byte: they run in no order. What is written is there once `stream`, a cudaStream_t, was waited for. Any
+ * thread. Returns a cudaError_t. */
+int od_transfer_gather(const od_rows_copy *pieces, size_t n, void *stream);
+/* The same for bytes that get one value. */
+int od_transfer_fill(const od_fill *pieces, size_t n, void *stream);
 
 #ifdef __cplusplus
 }
