@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Stands for a program of a night, by the name that it is called by: a libFuzzer target on cases, or oracle-diff with a
 planted fault. What it does is told by the environment: FAKE="crash,ok" is what the first process of a worker does, and
-the second and all behind it; FAKE_CANARY=dead is a canary that nothing finds."""
+the second and all behind it; FAKE_CANARY=dead is a canary that nothing finds, gone one that is not found again,
+relation and other ones that are found by a relation and by something that has nothing to do with numbers."""
 import glob
 import mmap
 import os
@@ -194,7 +195,9 @@ def canary(words):
         signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
         time.sleep(0.3 if dead == "dead" else 600)
         return 0 if dead == "dead" else 1
-    verdict = '"PASS","signature":""' if dead == "gone" else '"FINDING","signature":"%s"' % SIGNATURE
+    said = {"relation": "consistency/switches/decode/b1.v1.s1/ref:twin",
+            "other": "memory/host/-/b1.v1.s1/ref:twin"}.get(dead, SIGNATURE)
+    verdict = '"PASS","signature":""' if dead == "gone" else '"FINDING","signature":"%s"' % said
     with open(after(words, "--json"), "w", encoding="ascii") as f:
         f.write('{"type":"run"}\n{"type":"case","verdict":%s,"oracles":[],"recheck":{"flaky":false}}\n' % verdict)
     return 1

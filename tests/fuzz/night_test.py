@@ -67,6 +67,16 @@ def a_canary_that_is_not_found_again(place):
 
 
 @check
+def a_canary_that_a_relation_finds(place):
+    exits(place.night(3, FAKE_CANARY="relation"), 0, "found: consistency/switches/", "green (exit 0)")
+
+
+@check
+def a_canary_that_shows_something_else(place):
+    exits(place.night(3, FAKE_CANARY="other"), 4, "NOT FOUND: memory/host/", "found 0 of 1 times")
+
+
+@check
 def no_program_for_the_canary(place):
     os.unlink(place.path("bin/faults-oracle-diff"))
     exits(place.night(2), 3, "faults-oracle-diff")
