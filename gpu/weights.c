@@ -8,11 +8,11 @@
 #include "gpu/fused_grid.h"
 
 enum {
-    ALIGN = 64,      /* floats: every tensor begins at a multiple of 256 bytes */
-    CHUNK = 4,       /* steps of a patch folded at a time: their outputs begin at multiples of 16 bytes */
-    SMALL = 1 << 20, /* floats up to which weights are brought together for one copy: a copy of its own costs a tensor
-                        more than its bytes do */
-    LARGE = 8 << 20  /* floats of a model from which on locking its pages costs less than it gains */
+    ALIGN = 64,       /* floats: every tensor begins at a multiple of 256 bytes */
+    CHUNK = 4,        /* steps of a patch folded at a time: their outputs begin at multiples of 16 bytes */
+    STAGED = 1 << 17, /* floats of weights that are brought together for one copy: a copy of its own costs a small
+                         tensor more than its bytes do. A bound, and the same with all switches: the peak counts it */
+    LARGE = 8 << 20   /* floats of a model from which on locking its pages costs less than it gains */
 };
 
 /* One step's outputs: of df, loc, scale and, for a mixture, its logits. */
@@ -57,8 +57,9 @@ static void order_features(float *out, const float *in, const od_config *c, size
 
 /* The upload's scratch, on the host and on the device. */
 typedef struct staging {
-    float *together; /* all of en->weights, of a small model; what goes to en->head does not belong to it */
-    float *ordered;  /* a third of a layer's QKV */
+    float *together; /* tensors whose places follow each other: n floats, which go to en->weights + begin */
+    size_t room, begin, n;
+    float *ordered;                /* a third of a layer's QKV that does not fit there */
     float *unembed, *unembed_bias; /* device: CHUNK steps' rows */
     float *head[4], *head_bias[4]; /* device */
 } staging;
@@ -81,13 +82,18 @@ static bool is_ordered(const od_engine *en, enum od_weight kind) {
     return en->options.fused && (kind == OD_W_QKV || kind == OD_W_QKV_BIAS);
 }
 
-/* A tensor's place among those that go together. */
-static void put(const od_engine *en, float *together, size_t i) {
+/* Tensor i behind those that are there. What lies between two stays poison. */
+static void put(const od_engine *en, staging *st, size_t i) {
     const od_config *c = &en->model->config;
     const od_weight_spec *spec = &en->model->weights[i];
     const float *from = en->model->data + spec->offset;
     const size_t part = spec->count / 3;
-    float *to = together + en->place[i];
+    if (!st->n) {
+        memset(st->together, OD_POISON_BYTE, st->room * sizeof *st->together);
+        st->begin = en->place[i];
+    }
+    float *to = st->together + (en->place[i] - st->begin);
+    st->n = en->place[i] - st->begin + spec->count;
     if (!is_ordered(en, spec->kind)) {
         memcpy(to, from, spec->count * sizeof *to);
         return;
@@ -95,10 +101,17 @@ static void put(const od_engine *en, float *together, size_t i) {
     for (size_t q = 0; q < 3; q++) order_features(to + q * part, from + q * part, c, part / c->d_model);
 }
 
-static enum od_status upload_all(od_engine *en, staging *st, size_t total, od_error *e) {
+static enum od_status flush(od_engine *en, staging *st, od_error *e) {
+    if (!st->n) return OD_OK;
+    enum od_status status =
+        en->ops->upload(en->dev, en->weights + st->begin, st->together, st->n * sizeof *st->together, e);
+    st->n = 0;
+    return status ? status : en->ops->sync(en->dev, e); /* the copy may still be reading */
+}
+
+static enum od_status upload_all(od_engine *en, staging *st, od_error *e) {
     const od_model *m = en->model;
     enum od_status status = OD_OK;
-    if (st->together) memset(st->together, OD_POISON_BYTE, total * sizeof(float)); /* the gaps stay as they were */
     for (size_t i = 0; i < m->n_weight && !status; i++) {
         const od_weight_spec *spec = &m->weights[i];
         if (is_in_head(en, spec->kind)) continue;
@@ -107,16 +120,17 @@ static enum od_status upload_all(od_engine *en, staging *st, size_t total, od_er
         static atomic_uint lives;
         if (OD_FAULT_WHEN(SECOND_LIFE, last && atomic_fetch_add(&lives, 1) > 0)) continue;
 #endif
-        if (st->together)
-            put(en, st->together, i);
+        if (st->n && en->place[i] - st->begin + spec->count > st->room) status = flush(en, st, e);
+        if (status) break;
+        if (spec->count <= st->room)
+            put(en, st, i);
         else if (is_ordered(en, spec->kind))
             status = upload_ordered(en, st, i, e);
         else
             status = en->ops->upload(en->dev, en->weights + en->place[i], m->data + spec->offset,
                                      spec->count * sizeof(float), e);
     }
-    if (!st->together || status) return status;
-    return en->ops->upload(en->dev, en->weights, st->together, total * sizeof(float), e);
+    return status ? status : flush(en, st, e);
 }
 
 static const enum od_weight heads[4] = {OD_W_DF, OD_W_LOC, OD_W_SCALE, OD_W_MIXTURE}; /* the order of HEADS */
@@ -192,16 +206,15 @@ static enum od_status upload_model(od_engine *en, size_t total, od_error *e) {
     const od_model *m = en->model;
     const size_t d = m->config.d_model;
     const bool pinned = m->n_data >= LARGE && en->ops->pin(en->dev, m->data, m->n_data * sizeof *m->data);
-    staging st = {0};
+    staging st = {.room = total < STAGED ? total : STAGED};
     enum od_status status = OD_OK;
-    if (total <= SMALL) {
-        st.together = od_heap_alloc(&en->heap, total, sizeof(float), "weights", e);
-        if (!st.together) status = OD_NO_MEMORY;
-    } else if (en->options.fused) {
-        st.ordered = od_heap_alloc(&en->heap, d * d, sizeof(float), "QKV weights", e);
+    st.together = od_heap_alloc(&en->heap, st.room, sizeof *st.together, "weights", e);
+    if (!st.together) status = OD_NO_MEMORY;
+    if (!status && en->options.fused && 3 * d * d > st.room) {
+        st.ordered = od_heap_alloc(&en->heap, d * d, sizeof *st.ordered, "QKV weights", e);
         if (!st.ordered) status = OD_NO_MEMORY;
     }
-    if (!status) status = upload_all(en, &st, total, e);
+    if (!status) status = upload_all(en, &st, e);
     if (!status && en->options.fused) status = en->folded ? fold(en, &st, e) : upload_heads(en, e);
     enum od_status synced =
         en->ops->sync(en->dev, status ? NULL : e); /* also after a failure: copies may be under way */
