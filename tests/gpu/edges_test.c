@@ -334,6 +334,24 @@ START_TEST(there_is_no_answer_before_a_question) {
 }
 END_TEST
 
+/* What the upload stages is bounded: 11 MB of weights, QKV of 768 KB, an MLP that fits exactly into one copy. */
+START_TEST(an_engine_is_made_in_little_host_memory) {
+    config.d_model = config.d_mlp = 256;
+    config.n_head = 8;
+    for (int fused = 0; fused < 2; fused++) {
+        od_options options = od_options_default();
+        options.fused = fused;
+        create(&options);
+        od_stats stats;
+        api()->stats(engine, &stats);
+        ck_assert_uint_ge(model->n_data * sizeof(float), 10 << 20);
+        ck_assert_uint_gt(stats.host_peak, 0);
+        ck_assert_uint_le(stats.host_peak, 1 << 20);
+        ck_assert_uint_le(stats.host_live, 64 << 10);
+    }
+}
+END_TEST
+
 Suite *suite_edges(void) {
     Suite *suite = suite_create("edges");
     TCase *tc = tcase_create("edges");
@@ -352,6 +370,7 @@ Suite *suite_edges(void) {
     tcase_add_test(tc, a_model_without_time_wise_layers_recomputes);
     tcase_add_test(tc, streams_graphs_and_orders_do_not_change_a_bit);
     tcase_add_test(tc, only_a_stabilised_scaler_is_clamped);
+    tcase_add_test(tc, an_engine_is_made_in_little_host_memory);
     suite_add_tcase(suite, tc);
     return suite;
 }
