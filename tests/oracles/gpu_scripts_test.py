@@ -46,6 +46,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --shard) shard=$2; shift ;;
     --set | --fast | --only | --json | --out) shift ;;
+    *played.json) [ -f "$1" ] || exit 2; [ -n "$OD_FAULT" ] && finding=1 || passed=1 ;;
     *one-step.json) [ "$BREAK" = case ] && finding=1 || passed=$((passed + 1)) ;;
     *.json) [ -f "$1" ] || exit 2; passed=$((passed + 1)) ;;
     esac
@@ -84,6 +85,14 @@ def expect(script, place, what, code, *words, more=()):
     print("ok", script, what)
 
 
+# The target plays another case than it reads: what it found is the finding's file, and not libFuzzer's.
+TARGET = """#!/bin/sh
+for word in "$@"; do case $word in -artifact_prefix=*) echo >"${word#*=}crash-1" ;; esac; done
+[ -n "$OD_FAULT" ] || exit 0
+[ "$BREAK" = bench ] || { mkdir -p "$OD_OUT/findings" && echo >"$OD_OUT/findings/played.json"; }
+exit 77
+"""
+
 RACES = ("gpu-barrier", "gpu-copy", "order-softmax-barrier")
 
 
@@ -105,9 +114,11 @@ def checks_of_faults(place):
     with open(place + "/release-oracle-diff", "w", encoding="utf-8") as f:
         f.write(PROGRAM.replace("sleep 1.5", ":").replace("sleep 0.3", ":"))
     program(place + "/bin/python3", '#!/bin/sh\necho "$*" >>"$0.calls"\n[ "$BREAK" = bench ] && exit 1\nexit 0\n')
+    program(place + "/fuzz-faults-fuzz_session", TARGET)
     for what, bench, races in (("nothing", "ok    ", "ok    "), ("bench", "FAILED", "ok    "), ("unseen-gpu-copy", "ok    ", "FAILED")):
         _, text = run("gpu-check", place, what)
-        for label, verdict in (("faults", bench), ("races", races)):
+        for label, verdict in (("faults", bench), ("races", races), ("libfuzzer-fault", "ok    "), ("finding-with-fault", bench),
+                               ("finding-without-fault", bench)):
             assert re.search(f"^{verdict} {label} ", text, re.M), f"gpu-check, {what}: no '{verdict} {label}' in\n{text}"
         print("ok gpu-check", what)
     with open(place + "/bin/python3.calls", encoding="utf-8") as f:
