@@ -46,7 +46,8 @@ while [ $# -gt 0 ]; do
     case $1 in
     --shard) shard=$2; shift ;;
     --set | --fast | --only | --json | --out) shift ;;
-    *played.json) [ -f "$1" ] || exit 2; [ -n "$OD_FAULT" ] && finding=1 || passed=1 ;;
+    none) exit 2 ;;
+    *played.json) [ -n "$OD_FAULT" ] && finding=1 || passed=1 ;;
     *one-step.json) [ "$BREAK" = case ] && finding=1 || passed=$((passed + 1)) ;;
     *.json) [ -f "$1" ] || exit 2; passed=$((passed + 1)) ;;
     esac
