@@ -132,8 +132,10 @@ def host_allocation(place):
     for name, words in names.items():
         if place.args.line and place.args.line not in name:
             continue
-        # a prime step, so that over several command lines no place is passed by each time
-        for how, step in ((0, 1 if wide else 127), (1, 3 if wide else 331)):
+        # every allocation of the shortest run, in which engines are made; of others a prime step, so that over several
+        # command lines no place is passed by each time
+        every = wide or name == "run ref:twin"
+        for how, step in ((0, 1 if every else 127), (1, 3 if wide else 331)):
             # every oracle plays hundreds of times: each of its allocations would take hours; so do workers
             many = {"run, every oracle in this process": 97, "shrink": 53, "run with a finding": 11, "run in workers": 3,
                     "run, arbiter and envelope": 3}.get(name, 1) if wide else 1
